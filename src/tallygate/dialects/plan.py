@@ -1,0 +1,320 @@
+"""How a page of some dialects is read from the ledger: every row goes to its output series once, and stays there.
+
+A scrape then only asks each table for rows made since, and the renderer adds up cells.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from threading import Lock
+from typing import Generic, NamedTuple, TypeVar
+
+from tallygate import declare
+from tallygate.declare import Dimension, Expression, Fact, Label, Measure, labels_of
+from tallygate.dialects.checks import merge
+from tallygate.dialects.families import (
+    Computed,
+    Counter,
+    Dialect,
+    DialectError,
+    Family,
+    Histogram,
+    Info,
+    Part,
+    Split,
+)
+from tallygate.dialects.renderer import FamilyFactory, RenderedFamily
+from tallygate.dialects.series import Columns, Filter, escaped
+from tallygate.ledger.interface import RowView, Table
+from tallygate.ledger.schema import TableSchema, gauges_of
+
+F = TypeVar("F", bound=RenderedFamily)
+
+WORK_PER_SLICE = 600
+"""Series looked up between two chances for other threads: well under a millisecond."""
+
+
+class Page(NamedTuple, Generic[F]):
+    """What the renderer is given: families, and the buffers that their cells are in."""
+
+    families: Sequence[F]
+    buffers: Sequence[memoryview]
+
+
+class Plan(Generic[F]):
+    """The reading of one or several dialects that share a page. Safe to use from several threads.
+
+    tables: the ledger's table of every fact that the dialects read. memory: the ledger's live cells.
+    custom: names of the custom labels, in sorted order, as the tables have them.
+    computed: asked once per page for the values of ``Computed`` families, by key; a key it lacks shows no series.
+    Raises DialectClash, or DialectError where the tables do not have what a family reads.
+    """
+
+    def __init__(
+        self,
+        dialects: Sequence[Dialect],
+        tables: Mapping[type[Fact], Table],
+        memory: memoryview,
+        make: FamilyFactory[F],
+        *,
+        custom: Sequence[str] = (),
+        computed: Callable[[], Mapping[str, int | float]] = dict,
+    ) -> None:
+        self.dialects = tuple(dialects)
+        merged = merge(dialects)
+        self.families = tuple(family for _, family in merged)
+        self._memory, self._make, self._computed = memory, make, computed
+        self._lock = Lock()
+        self._readers: dict[type[Fact], _TableReader[F]] = {}
+        self._shown: list[tuple[Family, Callable[[], F]]] = []
+        self._asked: list[tuple[str, F]] = []
+        for dialect, family in merged:
+            self._add(dialect.name, family, tables, custom)
+
+    def _add(self, dialect: str, family: Family, tables: Mapping[type[Fact], Table], custom: Sequence[str]) -> None:
+        if family.fact is None:
+            rendered = self._make(family.name, family.kind, family.shown_help, family.shown_unit)
+            if isinstance(family.value, Computed):
+                self._asked.append((family.value.key, rendered))
+            else:
+                rendered.series("")
+            self._shown.append((family, lambda: rendered))
+            return
+        if family.fact not in tables:
+            problem = f"the ledger has no table for {family.fact.__name__}"
+            raise DialectError(dialect, family.name, problem, "make the ledger with this fact")
+        reader = self._readers.get(family.fact)
+        if reader is None:
+            reader = self._readers[family.fact] = _TableReader(tables[family.fact], self._memory, family.fact, custom)
+        self._shown.append((family, reader.add(dialect, family, self._make)))
+
+    @contextmanager
+    def reading(self, names: Iterable[str] = ()) -> Iterator[Page[F]]:
+        """The page now. Render inside the block: another thread's page waits until it is left.
+
+        names: show only families that have one of these sample names (``name[]`` of the query); all when empty.
+        """
+        with self._lock:
+            buffers = [self._memory]
+            for reader in self._readers.values():
+                reader.read(buffers)
+            if self._asked:
+                values = self._computed()
+                for key, family in self._asked:
+                    if key in values:
+                        family.constant(family.series(""), repr(values[key]))
+            wanted = frozenset(names)
+            yield Page(
+                [current() for family, current in self._shown if not wanted or wanted & family.owned_names], buffers
+            )
+
+
+class _TableReader(Generic[F]):
+    """What is read of one table: knows how far it has come, and which families its rows go to."""
+
+    def __init__(self, table: Table, memory: memoryview, fact: type[Fact], custom: Sequence[str]) -> None:
+        self._table, self._memory = table, memory
+        self._schema: TableSchema = table.schema
+        self._gauges = gauges_of(self._schema.measures)
+        self._custom = tuple(_custom_dimension(fact, name) for name in custom) if fact.takes_custom_labels else ()
+        self._groups: list[tuple[Columns, list[_FamilyReader[F]]]] = []
+        self._infos: list[_InfoReader[F]] = []
+        self._next = 1
+        self._overflow: RowView | None = table.rows()[0]
+
+    def add(self, dialect: str, family: Family, make: FamilyFactory[F]) -> Callable[[], F]:
+        """Read this family too; gives what tells its rendered form."""
+        labels = list(labels_of(family.labels, self._custom))
+        names = [label.name for label in labels] + ([family.value.label] if isinstance(family.value, Split) else [])
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            problem = f"the custom label {doubled[0]!r} is one of its own labels"
+            raise DialectError(dialect, family.name, problem, "give the custom label another name")
+        if isinstance(family, Info):
+            info = _InfoReader(family, Columns(labels, self._schema.dimensions), self._column(family.measures[0]), make)
+            self._infos.append(info)
+            return info.current
+        columns, readers = self._group(labels, family)
+        try:
+            rendered = self._rendered(family, make)
+            parts = [self._part(family, part, labels) for part in family.parts or (Part("", Expression(())),)]
+        except KeyError as missing:
+            problem = f"the table {self._schema.name!r} lacks {missing}"
+            raise DialectError(dialect, family.name, problem, "make the ledger with this dialect") from missing
+        uses_gauges = any(isinstance(measure, declare.Gauge) for measure in family.measures)
+        reader = _FamilyReader(rendered, parts, uses_gauges, isinstance(family, Histogram))
+        readers.append(reader)
+        if isinstance(family, Counter | Histogram) and columns.closed:
+            for seed in columns.beforehand():
+                reader.seed(seed)
+        return lambda: rendered
+
+    def _group(self, labels: list[Label], family: Family) -> tuple[Columns, list[_FamilyReader[F]]]:
+        for group in self._groups:
+            if group[0].labels == tuple(labels) and group[0].zeros == family.zeros:
+                return group
+        self._groups.append((Columns(labels, self._schema.dimensions, family.zeros), []))
+        return self._groups[-1]
+
+    def _rendered(self, family: Family, make: FamilyFactory[F]) -> F:
+        gauges = [measure.combine.value for measure in family.measures if isinstance(measure, declare.Gauge)]
+        shift = family.factor.normalize().as_tuple()
+        is_shift = shift.digits == (1,) and isinstance(shift.exponent, int)
+        exponent = family.measures[0].exponent if family.measures else 0
+        le = bucket_map = None
+        if isinstance(family, Histogram):
+            le = [plain(bound) for bound in family.bounds]
+            bucket_map = self._bucket_map(family)
+        return make(
+            family.name,
+            family.kind,
+            family.shown_help,
+            family.shown_unit,
+            exponent=exponent + (int(shift.exponent) if is_shift else 0),
+            factor=None if is_shift else float(family.factor),
+            le=le,
+            bucket_map=bucket_map,
+            combine={"latest": "max"}.get(gauges[0], gauges[0]) if gauges else "sum",
+        )
+
+    def _bucket_map(self, family: Histogram) -> list[int]:
+        """For each bucket the ledger keeps, the family's own bucket that it lies in. KeyError: a bound is not kept."""
+        own = [int(bound) for bound in family.boundaries()]
+        maps = []
+        for measure in family.measures:
+            kept = next(column for column in self._schema.measures if column.name == measure.name).boundaries
+            if missing := sorted(set(own) - set(kept)):
+                raise KeyError(f"the bucket {missing[0]} (in cells) of {measure.name}")
+            maps.append([bisect_left(own, boundary) for boundary in kept] + [len(own)])
+        if any(other != maps[0] for other in maps):
+            raise KeyError(f"equal buckets for {' and '.join(measure.name for measure in family.measures)}")
+        return maps[0]
+
+    def _part(self, family: Family, part: Part, labels: Sequence[Label]) -> _PartReader:
+        suffix = f'{family.value.label}="{escaped(part.word)}"' if isinstance(family.value, Split) else ""
+        dimensions = self._schema.dimensions
+        return _PartReader(
+            suffix if not (labels and suffix) else f",{suffix}",
+            Filter(part.expression.condition, dimensions, labels) if part.expression.condition.clauses else None,
+            tuple(self._offset(measure) for measure, _ in part.expression.terms),
+        )
+
+    def _offset(self, measure: Measure) -> int:
+        if isinstance(measure, declare.Gauge):
+            return self._column(measure)
+        return 0 if isinstance(measure, declare.Count) else self._schema.offset_of(measure.name)
+
+    def _column(self, measure: Measure) -> int:
+        names = [gauge.name for gauge in self._gauges]
+        if measure.name not in names:
+            raise KeyError(measure.name)
+        return names.index(measure.name)
+
+    def read(self, buffers: list[memoryview]) -> None:
+        """Take in the rows made since the last time; append a buffer when gauges are read."""
+        rows = self._table.rows(self._next)
+        gauges = None
+        if self._infos or any(reader.uses_gauges for _, readers in self._groups for reader in readers):
+            gauges = self._table.gauges()
+            buffers.append(gauges)
+        width, buffer = len(self._gauges), len(buffers) - 1
+        if self._overflow is not None and (
+            self._memory[self._overflow.cell] > 0 or (gauges is not None and any(gauges[:width]))
+        ):
+            rows = [self._overflow, *rows]
+            self._overflow = None
+        slice_ = max(1, WORK_PER_SLICE // (1 + sum(len(readers) for _, readers in self._groups)))
+        for count, row in enumerate(rows, 1):
+            values = row.values
+            for columns, readers in self._groups:
+                labels = columns.of(values)
+                for reader in readers:
+                    reader.add(labels, values, buffer if reader.uses_gauges else 0, self._base(row, width, reader))
+                for seed in columns.seeds(values):
+                    for reader in readers:
+                        reader.seed(seed)
+            for info in self._infos:
+                info.rows.append(row)
+            if count % slice_ == 0:
+                time.sleep(0)  # lets the event loop's thread have the interpreter
+        if rows:
+            self._next = max(self._next, rows[-1].index + 1)
+        if gauges is not None:
+            for info in self._infos:
+                info.refresh(gauges, width)
+
+    @staticmethod
+    def _base(row: RowView, width: int, reader: _FamilyReader[F]) -> int:
+        return row.index * width if reader.uses_gauges else row.cell
+
+
+class _PartReader(NamedTuple):
+    suffix: str
+    filter: Filter | None
+    offsets: tuple[int, ...]
+
+
+class _FamilyReader(Generic[F]):
+    """Puts rows into one rendered family."""
+
+    def __init__(self, family: F, parts: Sequence[_PartReader], uses_gauges: bool, sparse: bool) -> None:
+        self.family, self.parts, self.uses_gauges, self.sparse = family, parts, uses_gauges, sparse
+
+    def add(self, labels: str, values: Sequence[str], buffer: int, base: int) -> None:
+        family = self.family
+        for suffix, filter_, offsets in self.parts:
+            counts = True
+            if filter_ is not None:
+                if not filter_.shows(values):
+                    continue
+                counts = filter_.counts(values)
+                if self.sparse and not counts:  # an empty histogram is many lines that say nothing
+                    continue
+            series = family.series(labels + suffix)
+            if counts:
+                for offset in offsets:
+                    family.add(series, buffer, base + offset)
+
+    def seed(self, labels: str) -> None:
+        for suffix, _, _ in self.parts:
+            self.family.series(labels + suffix)
+
+
+class _InfoReader(Generic[F]):
+    """Shows the rows of an info that hold in a live worker, and made anew when those change."""
+
+    def __init__(self, family: Info, columns: Columns, column: int, make: FamilyFactory[F]) -> None:
+        self._family, self._columns, self._column, self._make = family, columns, column, make
+        self.rows: list[RowView] = []
+        self._live: list[int] = []
+        self._rendered = self._new()
+
+    def _new(self) -> F:
+        return self._make(self._family.name, self._family.kind, self._family.shown_help, self._family.shown_unit)
+
+    def current(self) -> F:
+        return self._rendered
+
+    def refresh(self, gauges: memoryview, width: int) -> None:
+        live = [row.index for row in self.rows if gauges[row.index * width + self._column] > 0]
+        if live == self._live:
+            return
+        self._live, self._rendered = live, self._new()
+        shown = set(live)
+        for row in self.rows:
+            if row.index in shown:
+                self._rendered.constant(self._rendered.series(self._columns.of(row.values)), "1")
+
+
+def plain(number: Decimal) -> str:
+    """A decimal without exponent and without trailing zeros: 0.1, 1, 2.5, 4096."""
+    return f"{number.normalize():f}"
+
+
+def _custom_dimension(fact: type[Fact], name: str) -> Dimension:
+    dimension = Dimension("custom label of the configuration")
+    dimension.__set_name__(fact, name)
+    return dimension
