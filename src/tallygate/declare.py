@@ -43,9 +43,9 @@ class Dimension(Declared):
         """This dimension under another label name."""
         return Label(self, name)
 
-    def from_zero(self) -> Label:
-        """This dimension with every value of its closed vocabulary shown at 0 before it happens."""
-        return Label(self).from_zero()
+    def from_zero(self, *values: str) -> Label:
+        """This dimension with these values (default: its whole closed vocabulary) shown at 0 before they happen."""
+        return Label(self).from_zero(*values)
 
     def among(self, *values: str) -> Condition:
         """Holds for facts whose value is one of ``values``."""

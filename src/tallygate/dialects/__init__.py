@@ -37,7 +37,7 @@ class UnknownDialect(LookupError):
 
 
 def resolve(names: Iterable[str], known: Mapping[str, Dialect] = DIALECTS) -> tuple[Dialect, ...]:
-    """The dialects of these names, each once, in order. Raises UnknownDialect, or DialectClash if they cannot share a page."""
+    """The dialects of these names, each once, in order. Raises UnknownDialect, or DialectClash."""
     dialects = []
     for name in dict.fromkeys(names):
         if name not in known:
