@@ -23,7 +23,8 @@ class Timeouts:
 
 class UpstreamError(Exception):
     """A provider could not be reached or broke off. ``error_type`` is provider_network, provider_timeout,
-    provider_invalid_response or provider_stream_cut; the message names the cause without any secret."""
+    provider_invalid_response or provider_stream_cut (gateway_internal when the gateway itself closed its connections);
+    the message names the cause without any secret."""
 
     def __init__(self, error_type: ErrorType, message: str) -> None:
         super().__init__(message)
@@ -38,20 +39,27 @@ class Reply(Protocol):
     """As received, names in lower case; hop-by-hop headers left out."""
 
     def body(self) -> AsyncIterator[bytes]:
-        """The body as it came (content encoding untouched, chunked framing removed). Raises UpstreamError when it breaks off.
-        Reads no more than the consumer takes (back-pressure reaches the provider)."""
+        """The body as it came: content encoding untouched, chunked framing removed.
+
+        Raises UpstreamError if it breaks off.
+        Reads no more than the consumer takes: back-pressure reaches the provider.
+        """
 
     async def close(self) -> None:
-        """Let go: the connection returns to its pool when the body was read whole, else it is dropped at once. Idempotent."""
+        """Let go. Idempotent.
+
+        The connection returns to its pool if the body was read whole, else it is dropped at once.
+        """
 
 
 class Upstream(Protocol):
     """Keeps connections to providers and sends requests over them."""
 
-    async def send(
-        self, method: str, url: str, headers: Headers, body: bytes, timeouts: Timeouts
-    ) -> Reply:
-        """Send one request; returns at the reply's head. Raises UpstreamError. Cancelling it drops the connection at once."""
+    async def send(self, method: str, url: str, headers: Headers, body: bytes, timeouts: Timeouts) -> Reply:
+        """Send one request; returns at the reply's head. Cancelled, it drops the connection at once.
+
+        Raises UpstreamError; ValueError, before anything is sent, for a URL, header name or value that HTTP forbids.
+        """
 
     async def close(self) -> None:
         """Drop all connections."""
