@@ -82,10 +82,7 @@ class Label:
     def __call__(self, value: str) -> str:
         """The label's value for a dimension's value."""
         for words, otherwise in self.words:
-            if callable(words):
-                value = words(value)
-            else:
-                value = words.get(value, value if otherwise is None else otherwise)
+            value = words(value) if callable(words) else words.get(value, value if otherwise is None else otherwise)
         return value
 
 
@@ -128,12 +125,17 @@ class Expression:
 
 
 class Measure(Declared):
-    """A number that a fact carries. ``exponent`` is the ledger's resolution: cells count units of 10**exponent."""
+    """A number that a fact carries.
+
+    exponent: the ledger's resolution; cells count units of 10**exponent. only: on facts for which this condition does
+    not hold the measure is never set, so that a page need not show it for them.
+    """
 
     exponent: int = 0
+    only: Condition = Condition(())
 
-    def __init__(self, unit: str, help: str, *, exponent: int = 0) -> None:
-        self.unit, self.help, self.exponent = unit, help, exponent
+    def __init__(self, unit: str, help: str, *, exponent: int = 0, only: Condition = Condition(())) -> None:
+        self.unit, self.help, self.exponent, self.only = unit, help, exponent, only
 
     @property
     def expression(self) -> Expression:

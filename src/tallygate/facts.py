@@ -43,11 +43,17 @@ class LLMCall(Fact):
 
     duration = Distribution("seconds", "dispatch to last byte", exponent=SECONDS)
     time_to_first_token = Distribution(
-        "seconds", "dispatch to the first content delta (text, tool call or reasoning); streams only", exponent=SECONDS
+        "seconds",
+        "dispatch to the first content delta (text, tool call or reasoning)",
+        exponent=SECONDS,
+        only=stream.not_among("false"),
     )
     time_to_headers = Distribution("seconds", "dispatch to the head of the reply", exponent=SECONDS)
     time_per_output_token = Distribution(
-        "seconds", "first content delta to last byte, per further output token; streams only", exponent=SECONDS
+        "seconds",
+        "first content delta to last byte, per further output token",
+        exponent=SECONDS,
+        only=stream.not_among("false"),
     )
     output_tokens_per_second = Distribution("", "output tokens over the whole duration", exponent=-6)
     gateway_overhead = Distribution(
@@ -182,6 +188,12 @@ class EventLoop(Fact):
     tasks = Gauge("", "live tasks, summed over the workers")
     ready = Gauge("", "callbacks ready to run when sampled, summed over the workers")
     busy = Sum("seconds", "CPU time of the threads that run the loops", exponent=-6)
+    latest_lag = Gauge(
+        "seconds",
+        "how late the loop ran its latest timer, the worst of the workers",
+        exponent=SECONDS,
+        combine=Combine.MAX,
+    )
 
 
 class GarbageCollection(Fact):
@@ -208,9 +220,7 @@ class Dropped(Fact):
     """An observation that was not recorded, so that the program watched could go on."""
 
     fact = Dimension("the fact it was meant for")
-    reason = Dimension(
-        "why", values=("invalid_value", "invalid_dimension", "no_space", "closed", "internal")
-    )
+    reason = Dimension("why", values=("invalid_value", "invalid_dimension", "no_space", "closed", "internal"))
 
 
 FACTS: tuple[type[Fact], ...] = (

@@ -159,11 +159,51 @@ def test_a_condition_about_a_label_leaves_the_series_out() -> None:
 
 
 def test_a_histogram_under_a_condition_has_no_empty_series() -> None:
-    streams = LLMCall.time_to_first_token.where(LLMCall.stream.among("true"))
-    dialect = Dialect("d", Histogram("ttft_seconds", streams, by=by_model, buckets=(1,)))
+    completed = LLMCall.duration.where(LLMCall.outcome.among("completed"))
+    dialect = Dialect("d", Histogram("latency_seconds", completed, by=by_model, buckets=(1,)))
+    store = ledger(dialect)
+    store.record(LLMCall, GPT | {"outcome": "failed"}, duration=1)
+    assert samples(store.plan(dialect)) == {}
+
+
+def test_a_measure_that_is_never_set_on_a_row_has_no_empty_histogram() -> None:
+    ttft = LLMCall.time_to_first_token
+    dialect = Dialect(
+        "d", Histogram("ttft_seconds", ttft, by=by_model, buckets=(1,)), Counter("waited_total", ttft, by=by_model)
+    )
     store = ledger(dialect)
     store.record(LLMCall, GPT | {"stream": "false"})
-    assert samples(store.plan(dialect)) == {}
+    store.record(LLMCall, SONNET | {"stream": "true"}, time_to_first_token=5_000_000)
+    store[LLMCall].record(store[LLMCall].rows()[0], time_to_first_token=20_000_000)
+    assert samples(store.plan(dialect)) == {
+        'ttft_seconds_bucket{model="sonnet",le="1"}': 1,
+        'ttft_seconds_bucket{model="sonnet",le="+Inf"}': 1,
+        'ttft_seconds_sum{model="sonnet"}': Decimal("0.5"),
+        'ttft_seconds_count{model="sonnet"}': 1,
+        'ttft_seconds_bucket{model="other",le="1"}': 0,
+        'ttft_seconds_bucket{model="other",le="+Inf"}': 1,
+        'ttft_seconds_sum{model="other"}': 2,
+        'ttft_seconds_count{model="other"}': 1,
+        'waited_total{model="gpt"}': 0,
+        'waited_total{model="sonnet"}': Decimal("0.5"),
+        'waited_total{model="other"}': 2,
+    }
+
+
+def test_the_overflow_row_is_no_error_and_no_success() -> None:
+    failed = LLMCall.count.where(LLMCall.error_type.not_among(""))
+    seen = HTTPRequest.count.where(HTTPRequest.method.not_among("HEAD"))
+    dialect = Dialect(
+        "d",
+        Counter("calls_total", LLMCall.count),
+        Counter("failed_total", failed),
+        Counter("errors_total", failed, by=(LLMCall.error_type,)),
+        Counter("requests_total", seen),
+    )
+    store = ledger(dialect, LLMCall, HTTPRequest)
+    for table in store.tables.values():
+        table.record(table.rows()[0])
+    assert samples(store.plan(dialect)) == {"calls_total{}": 1, "failed_total{}": 0, "requests_total{}": 1}
 
 
 def test_from_zero_shows_the_whole_vocabulary_once_per_label_set() -> None:

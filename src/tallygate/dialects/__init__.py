@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from tallygate.dialects.archestra import ARCHESTRA
+from tallygate.dialects.aurora import AURORA
 from tallygate.dialects.boundaries import boundaries, table_schema
 from tallygate.dialects.checks import DialectClash, merge
 from tallygate.dialects.families import Dialect, DialectError
+from tallygate.dialects.hyperagent import HYPERAGENT
+from tallygate.dialects.otel import OTEL
 from tallygate.dialects.plan import Page, Plan
 from tallygate.dialects.tallygate import TALLYGATE
 
@@ -24,7 +28,7 @@ __all__ = [
     "table_schema",
 ]
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (TALLYGATE,)}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (TALLYGATE, OTEL, AURORA, HYPERAGENT, ARCHESTRA)}
 """The dialects that come with Tallygate, by name."""
 
 

@@ -145,7 +145,7 @@ class _TableReader(Generic[F]):
             problem = f"the table {self._schema.name!r} lacks {missing}"
             raise DialectError(dialect, family.name, problem, "make the ledger with this dialect") from missing
         uses_gauges = any(isinstance(measure, declare.Gauge) for measure in family.measures)
-        reader = _FamilyReader(rendered, parts, uses_gauges, isinstance(family, Histogram))
+        reader = _FamilyReader(rendered, parts, uses_gauges)
         readers.append(reader)
         if isinstance(family, Counter | Histogram) and columns.closed:
             for seed in columns.beforehand():
@@ -195,10 +195,13 @@ class _TableReader(Generic[F]):
 
     def _part(self, family: Family, part: Part, labels: Sequence[Label]) -> _PartReader:
         suffix = f'{family.value.label}="{escaped(part.word)}"' if isinstance(family.value, Split) else ""
-        dimensions = self._schema.dimensions
+        dimensions, condition = self._schema.dimensions, part.expression.condition
+        only = [measure.only for measure, _ in part.expression.terms if measure.only.clauses]
         return _PartReader(
             suffix if not (labels and suffix) else f",{suffix}",
-            Filter(part.expression.condition, dimensions, labels) if part.expression.condition.clauses else None,
+            Filter(condition, dimensions, labels, sparse=isinstance(family, Histogram), only=only)
+            if condition.clauses or only
+            else None,
             tuple(self._offset(measure) for measure, _ in part.expression.terms),
         )
 
@@ -232,7 +235,7 @@ class _TableReader(Generic[F]):
             for columns, readers in self._groups:
                 labels = columns.of(values)
                 for reader in readers:
-                    reader.add(labels, values, buffer if reader.uses_gauges else 0, self._base(row, width, reader))
+                    reader.add(labels, row, buffer if reader.uses_gauges else 0, self._base(row, width, reader))
                 for seed in columns.seeds(values):
                     for reader in readers:
                         reader.seed(seed)
@@ -260,21 +263,16 @@ class _PartReader(NamedTuple):
 class _FamilyReader(Generic[F]):
     """Puts rows into one rendered family."""
 
-    def __init__(self, family: F, parts: Sequence[_PartReader], uses_gauges: bool, sparse: bool) -> None:
-        self.family, self.parts, self.uses_gauges, self.sparse = family, parts, uses_gauges, sparse
+    def __init__(self, family: F, parts: Sequence[_PartReader], uses_gauges: bool) -> None:
+        self.family, self.parts, self.uses_gauges = family, parts, uses_gauges
 
-    def add(self, labels: str, values: Sequence[str], buffer: int, base: int) -> None:
+    def add(self, labels: str, row: RowView, buffer: int, base: int) -> None:
         family = self.family
         for suffix, filter_, offsets in self.parts:
-            counts = True
-            if filter_ is not None:
-                if not filter_.shows(values):
-                    continue
-                counts = filter_.counts(values)
-                if self.sparse and not counts:  # an empty histogram is many lines that say nothing
-                    continue
+            if filter_ is not None and not filter_.shows(row):
+                continue
             series = family.series(labels + suffix)
-            if counts:
+            if filter_ is None or filter_.counts(row):
                 for offset in offsets:
                     family.add(series, buffer, base + offset)
 

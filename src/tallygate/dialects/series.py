@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from tallygate.declare import Condition, Label
+from tallygate.declare import Condition, Dimension, Label
+from tallygate.ledger.interface import RowView
+
+OVERFLOW = 0
+"""Index of every table's overflow row."""
 
 
 def escaped(value: str) -> str:
@@ -84,25 +88,47 @@ class Columns:
 
 
 class Filter:
-    """A condition made ready for rows: told apart are clauses about dimensions that are labels and the others."""
+    """A condition made ready for rows.
 
-    def __init__(self, condition: Condition, dimensions: Sequence[str], labels: Sequence[Label]) -> None:
+    A row that fails a clause about a label has no series; one that fails another clause has its series, at 0, except
+    where the family is sparse: an empty histogram is many lines that say nothing. ``only`` are conditions of measures
+    that are unset on other rows.
+    """
+
+    def __init__(
+        self,
+        condition: Condition,
+        dimensions: Sequence[str],
+        labels: Sequence[Label],
+        *,
+        sparse: bool = False,
+        only: Sequence[Condition] = (),
+    ) -> None:
         shown = {label.dimension for label in labels}
-        self._shown = tuple(
-            (dimensions.index(dimension.name), values, wanted)
-            for dimension, values, wanted in condition.clauses
-            if dimension in shown
-        )
-        self._hidden = tuple(
-            (dimensions.index(dimension.name), values, wanted)
-            for dimension, values, wanted in condition.clauses
-            if dimension not in shown
-        )
+        self._shown = _Clauses([c for c in condition.clauses if sparse or c[0] in shown], dimensions)
+        self._hidden = _Clauses([c for c in condition.clauses if not sparse and c[0] not in shown], dimensions)
+        self._only = _Clauses([clause for each in only if sparse for clause in each.clauses], dimensions)
 
-    def shows(self, values: Sequence[str]) -> bool:
+    def shows(self, row: RowView) -> bool:
         """Whether the row's own series belongs to the family at all, be it at 0."""
-        return all((values[index] in allowed) is wanted for index, allowed, wanted in self._shown)
+        return self._shown.hold(row) and (row.index == OVERFLOW or self._only.hold(row))
 
-    def counts(self, values: Sequence[str]) -> bool:
+    def counts(self, row: RowView) -> bool:
         """Whether the row, whose series belongs to the family, adds to it."""
-        return all((values[index] in allowed) is wanted for index, allowed, wanted in self._hidden)
+        return self._hidden.hold(row)
+
+
+class _Clauses:
+    """Some clauses of a condition. Of the overflow row nothing is known about dimensions with a closed vocabulary.
+
+    Its records may be successes as well as failures, whatever its placeholder says; no such clause holds for it.
+    """
+
+    def __init__(self, clauses: Sequence[tuple[Dimension, frozenset[str], bool]], dimensions: Sequence[str]) -> None:
+        self._clauses = tuple((dimensions.index(dimension.name), values, is_in) for dimension, values, is_in in clauses)
+        self._unknown_of_overflow = any(dimension.values for dimension, _, _ in clauses)
+
+    def hold(self, row: RowView) -> bool:
+        if row.index == OVERFLOW and self._unknown_of_overflow:
+            return False
+        return all((row.values[index] in values) is is_in for index, values, is_in in self._clauses)

@@ -62,14 +62,14 @@ LLM = (
     ),
     Histogram(
         "tallygate_llm_time_to_first_token_seconds",
-        LLMCall.time_to_first_token.where(LLMCall.stream.among("true")),
+        LLMCall.time_to_first_token,
         by=called,
         buckets=FIRST_TOKEN_SECONDS,
         help="Time from dispatch to the first content delta of a streamed LLM call, in seconds",
     ),
     Histogram(
         "tallygate_llm_time_per_output_token_seconds",
-        LLMCall.time_per_output_token.where(LLMCall.stream.among("true")),
+        LLMCall.time_per_output_token,
         by=called,
         buckets=TOKEN_SECONDS,
         help="Time per output token after the first of a streamed LLM call, in seconds",

@@ -1,0 +1,100 @@
+"""The metrics of the OpenTelemetry GenAI conventions v1.41, as an OpenTelemetry exporter names them for Prometheus.
+
+Source: docs/gen-ai/gen-ai-metrics.md of github.com/open-telemetry/semantic-conventions. Dots become underscores,
+the unit ``s`` becomes the suffix ``_seconds``, the unit ``{token}`` none; buckets are those the document asks for.
+
+``gen_ai_client_*`` is what a caller of the provider sees, ``gen_ai_server_*`` what this gateway's own callers get from
+it, as it stands for the model server to them. ``gen_ai.response.model`` is left out: providers choose its words, so it
+is unbounded; ``server.address`` is left out because the provider's name says it.
+"""
+
+from tallygate.dialects.families import Dialect, Histogram, split
+from tallygate.facts import LLMCall, LLMOutputChunk
+
+PROVIDERS = {
+    "azure": "azure.ai.openai",
+    "azure_openai": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "google": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "vertex": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+"""Names that providers are commonly configured under, in the words of ``gen_ai.provider.name``."""
+
+OPERATION_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+FIRST_TOKEN_SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+PER_TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
+TOKENS = tuple(4**power for power in range(14))
+
+operation = (
+    LLMCall.operation.named("gen_ai_operation_name"),
+    LLMCall.provider.as_(PROVIDERS).named("gen_ai_provider_name"),
+    LLMCall.model.named("gen_ai_request_model"),
+)
+chunk = (
+    LLMOutputChunk.operation.named("gen_ai_operation_name"),
+    LLMOutputChunk.provider.as_(PROVIDERS).named("gen_ai_provider_name"),
+    LLMOutputChunk.model.named("gen_ai_request_model"),
+)
+error_type = LLMCall.error_type.as_({"other": "_OTHER"})
+succeeded = LLMCall.outcome.among("completed")
+
+CLIENT = (
+    Histogram(
+        "gen_ai_client_token_usage",
+        split("gen_ai_token_type", input=LLMCall.input_tokens, output=LLMCall.output_tokens),
+        by=operation,
+        buckets=TOKENS,
+        help="Number of input and output tokens used",
+    ),
+    Histogram(
+        "gen_ai_client_operation_duration_seconds",
+        LLMCall.duration,
+        by=(*operation, error_type),
+        buckets=OPERATION_SECONDS,
+        help="GenAI operation duration",
+    ),
+    Histogram(
+        "gen_ai_client_operation_time_to_first_chunk_seconds",
+        LLMCall.time_to_first_token,
+        by=operation,
+        buckets=OPERATION_SECONDS,
+        help="Time from the request to the first content chunk of a streamed reply",
+    ),
+    Histogram(
+        "gen_ai_client_operation_time_per_output_chunk_seconds",
+        LLMOutputChunk.gap,
+        by=chunk,
+        buckets=OPERATION_SECONDS,
+        help="Time from one content chunk of a streamed reply to the next",
+    ),
+)
+
+SERVER = (
+    Histogram(
+        "gen_ai_server_request_duration_seconds",
+        LLMCall.duration,
+        by=(*operation, error_type),
+        buckets=OPERATION_SECONDS,
+        help="Time from a request to the last byte of its reply, as this gateway served it",
+    ),
+    Histogram(
+        "gen_ai_server_time_per_output_token_seconds",
+        LLMCall.time_per_output_token.where(succeeded),
+        by=operation,
+        buckets=PER_TOKEN_SECONDS,
+        help="Time per output token after the first, for successful replies",
+    ),
+    Histogram(
+        "gen_ai_server_time_to_first_token_seconds",
+        LLMCall.time_to_first_token.where(succeeded),
+        by=operation,
+        buckets=FIRST_TOKEN_SECONDS,
+        help="Time to the first token, for successful replies",
+    ),
+)
+
+OTEL = Dialect("otel", *CLIENT, *SERVER, help="The OpenTelemetry GenAI conventions v1.41 under their Prometheus names.")
