@@ -28,7 +28,7 @@ def check(dialect: Dialect) -> None:
     owners: dict[str, Family] = {}
     for family in dialect.families:
         _Check(dialect.name, family).all()
-        for name in family.owned_names:
+        for name in sorted(family.owned_names):
             if name in owners:
                 raise DialectError(dialect.name, family.name, *_clash(family, owners[name], name))
         owners |= dict.fromkeys(family.owned_names, family)
@@ -59,7 +59,9 @@ def merge(dialects: Sequence[Dialect]) -> tuple[tuple[Dialect, Family], ...]:
     owners: dict[str, tuple[str, Family]] = {}
     for dialect in dialects:
         for family in dialect:
-            clashing = {owners[name][1].name: (name, *owners[name]) for name in family.owned_names if name in owners}
+            clashing = {
+                owners[name][1].name: (name, *owners[name]) for name in sorted(family.owned_names) if name in owners
+            }
             if not clashing:
                 merged.append((dialect, family))
                 owners |= dict.fromkeys(family.owned_names, (dialect.name, family))
