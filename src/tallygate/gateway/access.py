@@ -1,0 +1,61 @@
+"""Who may call: the master key, and the scrapers' own secret."""
+
+import hmac
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from tallygate.errors import ErrorType
+from tallygate.gateway.refusal import Refusal
+
+KEY_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
+"""Where the SDKs of OpenAI, Anthropic, Gemini and Azure put their key."""
+
+MISSING = "missing API key: send 'Authorization: Bearer <key>' or 'x-api-key: <key>'"
+MALFORMED = "invalid authorization header format, expected 'Bearer <token>'"
+WRONG = "invalid API key"
+
+
+class Access:
+    """Compares what a request presents with the configured keys, in constant time."""
+
+    def __init__(self, master_key: str | None, metrics_secret: str | None) -> None:
+        self._master_key = master_key.encode() if master_key else None
+        scrapers = (metrics_secret, master_key)
+        self._scrape_keys = tuple(key.encode() for key in scrapers if key)
+
+    def check(self, headers: dict[bytes, bytes], query: bytes) -> None:
+        """Let a request pass or raise Refusal(401). Gemini's clients may put the key into the query."""
+        if self._master_key is None:
+            return
+        presented = presented_key(headers, query)
+        if not hmac.compare_digest(presented, self._master_key):
+            raise Refusal(401, ErrorType.CALLER_AUTHENTICATION, WRONG)
+
+    @property
+    def scrape_check(self) -> Callable[[str | None], bool] | None:
+        """Whether an Authorization header may read the metrics; None when everybody may."""
+        return self._may_scrape if self._scrape_keys else None
+
+    def _may_scrape(self, authorization: str | None) -> bool:
+        scheme, _, token = (authorization or "").partition(" ")
+        presented = token.strip().encode("utf-8", "replace") if scheme.lower() == "bearer" else b""
+        # Every key is compared, whichever matches: the time tells nothing.
+        return any([hmac.compare_digest(presented, key) for key in self._scrape_keys])
+
+
+def presented_key(headers: dict[bytes, bytes], query: bytes) -> bytes:
+    """The key a request carries. Raises Refusal(401) when there is none or it cannot be read."""
+    for name in KEY_HEADERS:
+        value = headers.get(name)
+        if not value:
+            continue
+        if name != b"authorization":
+            return value.strip()
+        scheme, _, token = value.partition(b" ")
+        if scheme.lower() != b"bearer" or not token.strip():
+            raise Refusal(401, ErrorType.CALLER_AUTHENTICATION, MALFORMED)
+        return token.strip()
+    for parameter, text in parse_qsl(query.decode("latin-1")):
+        if parameter == "key":
+            return text.encode("utf-8", "replace")
+    raise Refusal(401, ErrorType.CALLER_AUTHENTICATION, MISSING)

@@ -1,0 +1,89 @@
+"""The gateway as an ASGI application: paths to rooms."""
+
+from tallygate.errors import ErrorType
+from tallygate.exposition.asgi import MetricsApp
+from tallygate.gateway.exchange import Exchange, Receive, Scope, Send, error_body
+from tallygate.gateway.handling import handle
+from tallygate.gateway.parts import Parts, put_together
+from tallygate.gateway.refusal import Refusal
+from tallygate.gateway.routes import Route, match
+from tallygate.gateway.settings import Settings
+from tallygate.gateway.tallying import open_tally
+from tallygate.runtime import RuntimeSampler
+from tallygate.tally import Tally
+
+HEALTHY = b'{"status":"ok"}'
+JSON = (b"content-type", b"application/json")
+
+
+class App:
+    """Serves the API routes, ``/health`` and, unless they have a listener of their own, the metrics."""
+
+    def __init__(self, settings: Settings, tally: Tally | None = None) -> None:
+        self.settings = settings
+        self.tally = tally or open_tally(settings)
+        self._parts: Parts = put_together(settings, self.tally)
+        self._sampler = RuntimeSampler(self.tally)
+        self.metrics = MetricsApp(self.tally, authorize=self._parts.access.scrape_check)
+        shown_here = settings.metrics.enabled and settings.metrics.listener is None
+        self._metrics_path = settings.metrics.endpoint if shown_here else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        headers = dict(scope["headers"])
+        route = match(path, headers)
+        if route is not None:
+            if scope["method"] == route.method:
+                await handle(self._parts, Exchange(scope, receive, send, route, headers))
+            else:
+                await self._refuse(route, scope, send, headers, 405, f"{route.template} takes {route.method}")
+        elif path == "/health":
+            await _answer(send, 200, HEALTHY, head_only=scope["method"] == "HEAD")
+        elif path == self._metrics_path:
+            await self.metrics(scope, receive, send)
+        else:
+            await self._refuse(None, scope, send, headers, 404, "the gateway does not serve this path")
+
+    async def _refuse(
+        self, route: Route | None, scope: Scope, send: Send, headers: dict[bytes, bytes], status: int, message: str
+    ) -> None:
+        """Say no to a request that no room serves; without the key it is not even told so."""
+        error_type = ErrorType.CALLER_INVALID_REQUEST
+        try:
+            self._parts.access.check(headers, scope["query_string"])
+        except Refusal as refusal:
+            status, error_type, message = refusal.status, refusal.error_type, refusal.message
+        extra = [(b"allow", route.method.encode())] if route is not None and status == 405 else []
+        await _answer(send, status, error_body(route, status, error_type, message), extra)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._sampler.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._sampler.stop()
+        await self._parts.upstream.close()
+        self.tally.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    headers: list[tuple[bytes, bytes]] | None = None,
+    *,
+    head_only: bool = False,
+) -> None:
+    """A small answer in one piece."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [JSON, length, *(headers or [])]})
+    await send({"type": "http.response.body", "body": b"" if head_only else body})

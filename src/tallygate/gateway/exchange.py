@@ -1,0 +1,115 @@
+"""One request and its answer: what the steps of the pipeline hand to each other."""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from tallygate.errors import ErrorType
+from tallygate.gateway.refusal import Refusal
+from tallygate.gateway.routes import Route
+
+if TYPE_CHECKING:
+    from tallygate.gateway.routing import Deployment
+    from tallygate.gateway.wire.interface import Head
+    from tallygate.record import LLMCallTracker
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Exchange:
+    """A request on its way, with the clock readings and the outcome that the facts are made of."""
+
+    __slots__ = (
+        "body",
+        "call",
+        "deployment",
+        "dispatched_at",
+        "error_type",
+        "head",
+        "headers",
+        "headers_at",
+        "outcome",
+        "prepared_at",
+        "read_at",
+        "receive",
+        "replied_at",
+        "response_size",
+        "route",
+        "scope",
+        "send",
+        "started_at",
+        "status",
+        "upstream_status",
+        "waited",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, route: Route, headers: dict[bytes, bytes]) -> None:
+        self.scope, self.receive, self.send = scope, receive, send
+        self.route, self.headers = route, headers
+        self.body = b""
+        self.head: Head | None = None
+        self.deployment: Deployment | None = None
+        self.call: LLMCallTracker | None = None
+        self.status = 0
+        """HTTP status sent to the client; 0 before the answer has begun."""
+        self.upstream_status = 0
+        """HTTP status of the provider's reply; 0 before there is one."""
+        self.outcome = "completed"
+        self.error_type = ""
+        self.response_size = 0
+        self.waited = 0.0
+        """Seconds spent waiting for the provider."""
+        self.started_at = perf_counter()
+        self.read_at = self.prepared_at = self.dispatched_at = self.headers_at = self.replied_at = 0.0
+
+    @property
+    def stream(self) -> bool:
+        """Whether the caller asked for a stream; False until the head is read."""
+        return self.head is not None and self.head.stream
+
+    async def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send the head of the answer."""
+        self.status = status
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes, more: bool) -> None:
+        """Send a piece of the answer's body."""
+        self.response_size += len(data)
+        await self.send({"type": "http.response.body", "body": data, "more_body": more})
+
+    def fail(self, error_type: ErrorType) -> None:
+        """Note why the request failed; the first reason stays."""
+        if not self.error_type:
+            self.outcome, self.error_type = "failed", error_type.value
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Answer with an error of the gateway's own, in the shape of the API that was called."""
+        self.fail(refusal.error_type)
+        await self.answer_error(refusal.status, refusal.error_type, refusal.message, refusal.headers)
+
+    async def answer_error(
+        self, status: int, error_type: ErrorType, message: str, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Send an error body, unless an answer has already begun."""
+        if self.status:
+            return
+        body = error_body(self.route, status, error_type, message)
+        await self.begin(
+            status,
+            [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers],
+        )
+        await self.write(body, more=False)
+
+
+def error_body(route: Route | None, status: int, error_type: ErrorType, message: str) -> bytes:
+    """An error in the shape of the API that a path belongs to; OpenAI's where no wire format is known."""
+    from tallygate.gateway.wire import WIRES
+
+    if route is not None and route.wire is not None:
+        return route.wire.error_body(status, error_type, message)
+    kind = route.kind if route is not None else "openai"
+    name = {"anthropic": "anthropic_messages", "gemini": "gemini_generate"}.get(kind, "openai_chat")
+    return WIRES[name].error_body(status, error_type, message)

@@ -1,0 +1,91 @@
+"""The way of one request through the gateway, readable top to bottom."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from tallygate.errors import ErrorType
+from tallygate.gateway.exchange import Exchange
+from tallygate.gateway.parts import Parts
+from tallygate.gateway.refusal import Refusal
+from tallygate.gateway.relay import relay
+from tallygate.gateway.server.body import BodyTimeout, BodyTooLarge, read_body
+from tallygate.gateway.upstream import Reply
+from tallygate.gateway.wire.interface import BadRequest
+
+
+async def serve(parts: Parts, exchange: Exchange) -> None:
+    """The way of one request. Raises Refusal for what is answered here, UpstreamError for a provider that fails."""
+    authenticate(parts, exchange)
+    await read_request(parts, exchange)
+    choose_deployment(parts, exchange)
+    async with upstream(parts, exchange) as reply:
+        await relay(parts, exchange, reply)
+
+
+def authenticate(parts: Parts, exchange: Exchange) -> None:
+    """Only who knows the master key gets further, when there is one."""
+    parts.access.check(exchange.headers, exchange.scope["query_string"])
+
+
+async def read_request(parts: Parts, exchange: Exchange) -> None:
+    """The body, within its limits, and what the wire format tells of its head."""
+    limits, route = parts.limits, exchange.route
+    try:
+        exchange.body = await read_body(exchange.scope, exchange.receive, limits.body_bytes, limits.body_seconds)
+        if route.wire is not None:
+            exchange.head = route.wire.read_head(exchange.body, route.model, route.stream)
+    except BodyTooLarge:
+        message = f"the request body is larger than {limits.body_bytes} bytes, the limit limits.body_bytes of this gateway"
+        raise Refusal(413, ErrorType.CALLER_INVALID_REQUEST, message) from None
+    except BodyTimeout:
+        message = f"the request body did not arrive within {limits.body_seconds:g} s"
+        raise Refusal(408, ErrorType.CALLER_INVALID_REQUEST, message) from None
+    except BadRequest as problem:
+        raise Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem)) from None
+    exchange.read_at = perf_counter()
+
+
+def choose_deployment(parts: Parts, exchange: Exchange) -> None:
+    """Which provider is asked, for which model."""
+    route, head = exchange.route, exchange.head
+    if head is not None:
+        exchange.deployment = parts.router.choose(head.model, route.kind, route.template)
+    else:
+        exchange.deployment = parts.router.passthrough(route.kind, route.model, route.template)
+
+
+@asynccontextmanager
+async def upstream(parts: Parts, exchange: Exchange) -> AsyncIterator[Reply]:
+    """Ask the provider; the connection is let go when the block is left, however it is left."""
+    route, head, deployment = exchange.route, exchange.head, exchange.deployment
+    assert deployment is not None
+    provider, body = deployment.provider, exchange.body
+    hides_usage = False
+    if head is not None and route.wire is not None:
+        hides_usage = head.stream and not head.reports_usage
+        in_path = "{model}" in route.endpoint
+        renamed = None if in_path or head.model == deployment.model else deployment.model
+        if renamed is not None or hides_usage:
+            body = route.wire.rewrite(body, model=renamed, ask_usage=hides_usage)
+        exchange.call = parts.track_llm_call(exchange, deployment)
+    headers = provider.headers(
+        exchange.scope["headers"],
+        # What must be edited must not be compressed; what is only read may be, in a coding that can be read.
+        accept_encoding=b"identity" if hides_usage else parts.accept_encoding(exchange.headers.get(b"accept-encoding")),
+        keep_credentials=parts.forwards_credentials,
+    )
+    url = provider.url(route.endpoint, deployment.model, exchange.scope["query_string"])
+    exchange.dispatched_at = perf_counter()
+    try:
+        reply = await parts.upstream.send(route.method, url, headers, body, parts.timeouts)
+    finally:
+        exchange.headers_at = perf_counter()
+        exchange.waited += exchange.headers_at - exchange.dispatched_at
+    exchange.upstream_status = reply.status
+    if exchange.call is not None:
+        exchange.call.headers()
+    try:
+        yield reply
+    finally:
+        await reply.close()

@@ -1,0 +1,105 @@
+"""A configured provider: its URLs and its credentials."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, unquote_plus
+
+from tallygate.gateway.settings import ProviderSettings
+
+NATIVE_PATHS = {
+    "openai": "/v1/chat/completions",
+    "azure": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/{model}:generateContent",
+}
+
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key", b"cookie"})
+"""Request headers that carry a caller's secrets: never forwarded unless the caller's own key is meant for the provider."""
+
+NOT_FORWARDED = frozenset(
+    {
+        b"host", b"content-length", b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding",
+        b"te", b"trailer", b"upgrade", b"expect", b"accept-encoding", b"proxy-authorization", b"proxy-authenticate",
+    }
+)  # fmt: skip
+"""Hop-by-hop headers, and those the gateway writes itself."""
+
+
+class Provider:
+    """Where a provider is and how to sign in."""
+
+    def __init__(self, name: str, settings: ProviderSettings) -> None:
+        self.name, self.kind = name, settings.kind
+        self._base = str(settings.base_url).rstrip("/")
+        self._api_version = settings.api_version
+        self._key = settings.api_key.get_secret_value() if settings.api_key else None
+        self._added = [
+            (header.lower().encode(), secret.get_secret_value().encode()) for header, secret in settings.headers.items()
+        ]
+        if self._key:
+            self._added.append(self._credential(self._key))
+        self._replaced = frozenset(header for header, _ in self._added)
+        self.models: Mapping[str, str] = {
+            name: model.name for model in settings.models for name in (model.name, *model.aliases)
+        }
+
+    @property
+    def native_path(self) -> str:
+        """The gateway's path that this provider speaks, for messages."""
+        return NATIVE_PATHS[self.kind]
+
+    def speaks(self, kind: str) -> bool:
+        """Whether this provider understands requests of this kind of API."""
+        return self.kind == kind or (self.kind == "azure" and kind == "openai")
+
+    def url(self, endpoint: str, model: str, query: bytes) -> str:
+        """The provider's URL of an endpoint such as /chat/completions or /models/{model}:generateContent."""
+        path = endpoint.replace("{model}", quote(model, safe=""))
+        match self.kind:
+            case "anthropic":
+                url = f"{self._base}/v1{path}"
+            case "gemini":
+                url = f"{self._base}/v1beta{path}"
+            case "azure" if self._api_version and path != "/responses":
+                url = f"{self._base}/openai/deployments/{quote(model, safe='')}{path}?api-version={self._api_version}"
+            case "azure":
+                url = f"{self._base}/openai/v1{path}"
+            case _:
+                url = f"{self._base}{path}"
+        forwarded = _without_key(query)
+        return f"{url}{'&' if '?' in url else '?'}{forwarded}" if forwarded else url
+
+    def headers(
+        self, received: Sequence[tuple[bytes, bytes]], *, accept_encoding: bytes, keep_credentials: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """The headers to send: what the caller sent, less hop-by-hop ones and secrets, plus this provider's credentials.
+
+        ``keep_credentials``: the gateway has no key of its own here, and the caller's is meant for the provider.
+        """
+        keep = keep_credentials and self._key is None
+        headers = [
+            (name, value)
+            for name, value in received
+            if name not in NOT_FORWARDED and name not in self._replaced and (keep or name not in CREDENTIAL_HEADERS)
+        ]
+        headers.extend(self._added)
+        headers.append((b"accept-encoding", accept_encoding))
+        return headers
+
+    def _credential(self, key: str) -> tuple[bytes, bytes]:
+        match self.kind:
+            case "anthropic":
+                return b"x-api-key", key.encode()
+            case "gemini":
+                return b"x-goog-api-key", key.encode()
+            case "azure":
+                return b"api-key", key.encode()
+            case _:
+                return b"authorization", b"Bearer " + key.encode()
+
+
+def _without_key(query: bytes) -> str:
+    """The query less Gemini's ``key``, which is a credential."""
+    if not query:
+        return ""
+    parts = query.decode("latin-1").split("&")
+    return "&".join(part for part in parts if unquote_plus(part.partition("=")[0]) != "key")

@@ -1,0 +1,103 @@
+"""The provider's reply to the client: bytes pass through, usage and the first token are read on the side."""
+
+from time import perf_counter
+
+from tallygate.errors import ErrorType, error_type_of_status
+from tallygate.gateway.exchange import Exchange
+from tallygate.gateway.parts import Parts
+from tallygate.gateway.upstream import Headers, Reply
+from tallygate.gateway.wire.interface import Meter
+
+WHOLE = 256 * 1024
+"""Replies that are not streams are passed on in one piece up to this many bytes."""
+
+
+async def relay(parts: Parts, exchange: Exchange, reply: Reply) -> None:
+    """Pass the reply on as it arrives. Raises UpstreamError when the provider breaks off."""
+    stream = exchange.stream and reply.status < 400
+    hides_usage = stream and exchange.head is not None and not exchange.head.reports_usage
+    meter = _meter(exchange, reply, stream, hides_usage)
+    headers = [(name, value) for name, value in reply.headers if not (hides_usage and name == b"content-length")]
+    try:
+        if not stream and _length(reply.headers) <= WHOLE:
+            await _pass_whole(exchange, reply, headers, meter)
+        else:
+            await _pass_pieces(exchange, reply, headers, meter)
+    finally:
+        exchange.replied_at = perf_counter()
+        _note_usage(exchange, meter)
+    _judge(exchange, reply, meter, stream)
+
+
+async def _pass_whole(exchange: Exchange, reply: Reply, headers: Headers, meter: Meter | None) -> None:
+    """A small reply: read all of it, then send it with its head in one go."""
+    pieces = [data async for data in reply.body()]
+    exchange.waited += perf_counter() - exchange.headers_at
+    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    if meter is not None:
+        meter.feed(body)
+        meter.close()
+    await exchange.begin(reply.status, headers)
+    await exchange.write(body, more=False)
+
+
+async def _pass_pieces(exchange: Exchange, reply: Reply, headers: Headers, meter: Meter | None) -> None:
+    """A stream, or a reply too large to hold: every piece goes out as it comes in."""
+    await exchange.begin(reply.status, headers)
+    call = exchange.call
+    seen = 0
+    asked_at = perf_counter()
+    async for data in reply.body():
+        exchange.waited += perf_counter() - asked_at
+        if meter is not None:
+            data = meter.feed(data)
+            if call is not None and meter.contents != seen:
+                call.content(meter.contents - seen)
+                seen = meter.contents
+        if data:
+            await exchange.write(data, more=True)
+        asked_at = perf_counter()
+    exchange.waited += perf_counter() - asked_at
+    await exchange.write(meter.close() if meter is not None else b"", more=False)
+
+
+def _meter(exchange: Exchange, reply: Reply, stream: bool, hides_usage: bool) -> Meter | None:
+    wire = exchange.route.wire
+    if wire is None:
+        return None
+    encoding = next((value for name, value in reply.headers if name == b"content-encoding"), b"")
+    return wire.meter(
+        stream=stream, status=reply.status, content_encoding=encoding.decode("latin-1").lower(), hide_usage=hides_usage
+    )
+
+
+def _length(headers: Headers) -> int:
+    """The announced length of the body; 0 (small, until shown otherwise) is not claimed for an unknown one."""
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value)
+    return WHOLE + 1
+
+
+def _note_usage(exchange: Exchange, meter: Meter | None) -> None:
+    """What the provider reported counts, even when the reply then broke off."""
+    if exchange.call is None or meter is None or meter.usage is None:
+        return
+    usage = meter.usage
+    exchange.call.usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+    )
+
+
+def _judge(exchange: Exchange, reply: Reply, meter: Meter | None, stream: bool) -> None:
+    """Whether what arrived was a success."""
+    if meter is not None and meter.failure is not None:
+        exchange.fail(meter.failure.error_type)
+    elif reply.status >= 400:
+        exchange.fail(error_type_of_status(reply.status))
+    elif meter is not None and not meter.complete:
+        exchange.fail(ErrorType.PROVIDER_STREAM_CUT if stream else ErrorType.PROVIDER_INVALID_RESPONSE)
