@@ -10,6 +10,10 @@ from typing import Final, NamedTuple, Protocol
 from tallygate.ledger.schema import TableSchema
 
 
+class LedgerError(Exception):
+    """A ledger could not be opened. The message says which one, why, and what mends it."""
+
+
 class Elapsed:
     """Stands for a time an Activity measured, in the arguments of its ``finish``."""
 
@@ -26,7 +30,7 @@ Value = int | float | None
 class RowView(NamedTuple):
     """A row as a reader sees it."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which no reader of rows wants
     """Position in its table, from 0 in order of creation; row 0 is the overflow row."""
     values: tuple[str, ...]
     """Dimension values, in the order of the table's dimensions; valid Unicode, bounded length."""
@@ -53,6 +57,7 @@ class Statistics(NamedTuple):
     """How the ledger itself is doing."""
 
     rows: int
+    """Rows made, in all tables; overflow rows left out."""
     overflowed: int
     """Rows asked for and not made, because of the budget or for want of space: records went to the overflow row."""
     dropped: int
@@ -73,20 +78,29 @@ class Row(Protocol):
         """Count one record and add these measures (sums and distributions, in the table's order; gauges left out)."""
 
     def add(self, measure: int, value: int | float) -> None:
-        """Add to one measure alone, by its index; the record count stays. A gauge moves by ``value`` in this worker's slot."""
+        """Add to one measure alone, by its index; the record count stays.
+
+        A gauge moves by ``value`` in this worker's slot.
+        """
 
     def set(self, measure: int, value: int | float) -> None:
         """Set a gauge in this worker's slot."""
 
     def exemplify(self, trace_id: str, span_id: str, *measures: Value) -> None:
-        """Keep this trace as the exemplar of the record count and of the buckets into which ``measures`` fall. Records nothing."""
+        """Keep this trace as the exemplar of the record count and of the buckets into which ``measures`` fall.
+
+        Records nothing. ``trace_id`` has 32 hexadecimal digits, ``span_id`` 16; others are counted as dropped.
+        """
 
     def begin(self, measure: int = 0) -> "Activity":
-        """Start a clock and add 1 to a gauge of this row, until the activity is finished."""
+        """Start a clock and add 1 to a gauge of this row, until the activity is finished.
+
+        When ``measure`` is no gauge it is a clock alone.
+        """
 
 
 class Activity(Protocol):
-    """Something going on: a clock, one mark, and a gauge that is given back exactly once, on deallocation at the latest."""
+    """Something going on: a clock, one mark, and a gauge given back exactly once, on deallocation at the latest."""
 
     def mark(self) -> float:
         """Note the time of the first call (later ones change nothing); seconds since ``begin``, now."""
@@ -100,7 +114,10 @@ class Activity(Protocol):
         """Seconds from ``begin`` to the first mark."""
 
     def finish(self, row: Row | None = None, *measures: Value | Elapsed) -> bool:
-        """Give the gauge back and record ``measures`` into ``row`` (ELAPSED and MARKED replaced). False when already finished."""
+        """Give the gauge back and record ``measures`` into ``row``, if one is given (ELAPSED and MARKED replaced).
+
+        False when already finished; then nothing happens.
+        """
 
 
 class Table(Protocol):
@@ -110,7 +127,11 @@ class Table(Protocol):
     def schema(self) -> TableSchema: ...
 
     def row(self, *values: str) -> Row:
-        """Find or make the row of these dimension values. Never raises for what strangers send: overflow row instead."""
+        """Find or make the row of these dimension values.
+
+        Never raises for what strangers send: the overflow row instead. Lone surrogates become U+FFFD and a value
+        longer than 256 bytes of UTF-8 is cut. TypeError when the number of values is not the table's.
+        """
 
     def rows(self, start: int = 0) -> Sequence[RowView]:
         """The rows from index ``start`` on, whoever made them. Row 0 (overflow) always exists."""
@@ -127,7 +148,10 @@ class Ledger(Protocol):
 
     @property
     def memory(self) -> memoryview:
-        """The live cells of the whole segment, format 'q', read-only. Its address never changes while the ledger is open."""
+        """The live cells of the whole segment, format 'q', read-only.
+
+        Its address never changes while the ledger is open.
+        """
 
     def exemplars(self) -> Sequence[Exemplar]:
         """All exemplars that are set."""
