@@ -20,6 +20,7 @@ class Declared:
     """Something a fact declares: knows its own name and its fact once the class body is read."""
 
     name: str = ""
+    help: str = ""
     fact: type[Fact]
 
     def __set_name__(self, owner: type[Fact], name: str) -> None:

@@ -59,20 +59,20 @@ def merge(dialects: Sequence[Dialect]) -> tuple[tuple[Dialect, Family], ...]:
     owners: dict[str, tuple[str, Family]] = {}
     for dialect in dialects:
         for family in dialect:
-            clashing = {
-                owners[name][1].name: (name, *owners[name]) for name in sorted(family.owned_names) if name in owners
-            }
-            if not clashing:
+            taken = [name for name in sorted(family.owned_names) if name in owners]
+            if not taken:
                 merged.append((dialect, family))
                 owners |= dict.fromkeys(family.owned_names, (dialect.name, family))
                 continue
-            name, owner, other = min(clashing.values(), key=lambda clash: (clash[2] != family, clash[0]))
-            if len(clashing) == 1 and other == family:
+            owner, other = owners[taken[0]]
+            if other == family:
                 continue
             if other.name == family.name:
                 problem = f"each declares {family.name!r} in its own way"
             else:
-                problem = f"{other.kind} {other.name!r} and {family.kind} {family.name!r} both own the name {name!r}"
+                problem = (
+                    f"{other.kind} {other.name!r} and {family.kind} {family.name!r} both own the name {taken[0]!r}"
+                )
             raise DialectClash(owner, dialect.name, family.name, problem)
     return tuple(merged)
 
