@@ -1,0 +1,19 @@
+"""The gateway's server: uvicorn on uvloop and httptools, guarded against abuse, in one process or several."""
+
+from tallygate.gateway.server.body import BodyTimeout, BodyTooLarge, ClientGone, disconnected, read_body
+from tallygate.gateway.server.limits import Limits
+from tallygate.gateway.server.protocol import CutConnection
+from tallygate.gateway.server.run import SideApp, StartError, serve
+
+__all__ = [
+    "BodyTimeout",
+    "BodyTooLarge",
+    "ClientGone",
+    "CutConnection",
+    "Limits",
+    "SideApp",
+    "StartError",
+    "disconnected",
+    "read_body",
+    "serve",
+]
