@@ -34,8 +34,10 @@ from tallygate.ledger.schema import TableSchema, gauges_of
 
 F = TypeVar("F", bound=RenderedFamily)
 
-WORK_PER_SLICE = 600
-"""Series looked up between two chances for other threads: well under a millisecond."""
+SLICE = 0.0004
+"""Seconds of reading new rows between two pauses."""
+PAUSE = 0.00005
+"""Seconds: long enough for a waiting thread, such as an event loop's, to take the interpreter; 0 would not be."""
 
 
 class Page(NamedTuple, Generic[F]):
@@ -229,8 +231,8 @@ class _TableReader(Generic[F]):
         ):
             rows = [self._overflow, *rows]
             self._overflow = None
-        slice_ = max(1, WORK_PER_SLICE // (1 + sum(len(readers) for _, readers in self._groups)))
-        for count, row in enumerate(rows, 1):
+        pause = time.perf_counter() + SLICE
+        for row in rows:
             values = row.values
             for columns, readers in self._groups:
                 labels = columns.of(values)
@@ -241,8 +243,9 @@ class _TableReader(Generic[F]):
                         reader.seed(seed)
             for info in self._infos:
                 info.rows.append(row)
-            if count % slice_ == 0:
-                time.sleep(0)  # lets the event loop's thread have the interpreter
+            if time.perf_counter() > pause:
+                time.sleep(PAUSE)
+                pause = time.perf_counter() + SLICE
         if rows:
             self._next = max(self._next, rows[-1].index + 1)
         if gauges is not None:
