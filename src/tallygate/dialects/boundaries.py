@@ -34,11 +34,18 @@ def boundaries(dialects: Iterable[Iterable[Family]]) -> Mapping[Distribution, tu
 def table_schema(
     fact: type[Fact], kept: Mapping[Distribution, tuple[int, ...]], custom: Sequence[str] = ()
 ) -> TableSchema:
-    """The ledger table of a fact: its dimensions, the custom labels where the fact takes them, and its measures."""
-    names = tuple(dimension.name for dimension in fact.dimensions)
+    """The ledger table of a fact: its dimensions, the custom labels where the fact takes them, and its measures.
+
+    Raises ValueError for a custom label that is a dimension already.
+    """
+    names = [dimension.name for dimension in fact.dimensions]
+    for name in custom if fact.takes_custom_labels else ():
+        if name in names:
+            raise ValueError(f"the custom label {name!r} is taken: {fact.__name__} has it; give it another name")
+        names.append(name)
     return TableSchema(
         name=fact.__name__,
-        dimensions=names + (tuple(custom) if fact.takes_custom_labels else ()),
+        dimensions=tuple(names),
         measures=tuple(_measure_schema(measure, kept) for measure in fact.measures),
         budget=fact.budget,
     )

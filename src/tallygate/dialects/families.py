@@ -132,8 +132,8 @@ class Family:
 
     @property
     def shown_unit(self) -> str:
-        """The unit of the page: the declared one, or the measure's where the name ends in it."""
-        if self.unit or not self.measures:
+        """The unit of the page: the declared one, or the measure's, unscaled, where the name ends in it."""
+        if self.unit or not self.measures or self.factor != 1:
             return self.unit
         unit = self.measures[0].unit
         return unit if unit and self.base.endswith(f"_{unit}") else ""

@@ -234,6 +234,7 @@ class _TableReader(Generic[F]):
         pause = time.perf_counter() + SLICE
         for row in rows:
             values = row.values
+            self._next = max(self._next, row.index + 1)  # first, so that no failure can make a row count twice
             for columns, readers in self._groups:
                 labels = columns.of(values)
                 for reader in readers:
@@ -246,8 +247,6 @@ class _TableReader(Generic[F]):
             if time.perf_counter() > pause:
                 time.sleep(PAUSE)
                 pause = time.perf_counter() + SLICE
-        if rows:
-            self._next = max(self._next, rows[-1].index + 1)
         if gauges is not None:
             for info in self._infos:
                 info.refresh(gauges, width)
