@@ -465,3 +465,55 @@ def test_help_and_unit_default_to_the_measure_s() -> None:
         ("histogram", "dispatch to last byte", ""),
         ("counter", "Money", "usd"),
     ]
+
+
+class SteppingClock:
+    """Stands for the time module: every look at the clock takes 0.1 ms, sleeping is written down."""
+
+    def __init__(self) -> None:
+        self.now, self.slept = 0.0, [0.0]
+
+    def perf_counter(self) -> float:
+        self.now += 0.0001
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def test_many_new_rows_leave_the_interpreter_to_others_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialect = Dialect("d", Counter("calls_total", LLMCall.count))
+    store = ledger(dialect)
+    for number in range(100):
+        store.record(LLMCall, {"model": f"m{number}"})
+    plan = store.plan(dialect)
+    clock = SteppingClock()
+    monkeypatch.setattr("tallygate.dialects.reader.time", clock)
+    assert samples(plan) == {"calls_total{}": 100}
+    assert len(clock.slept) > 100 * 0.0001 / 0.001
+    assert max(clock.slept) < 0.001
+    clock.slept.clear()
+    samples(plan)
+    assert clock.slept == []
+
+
+def test_after_a_page_that_failed_no_row_lacks_and_none_counts_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialect = Dialect("d", Counter("calls_total", LLMCall.count), Counter("cost_total", LLMCall.cost))
+    store = ledger(dialect)
+    store.record(LLMCall, GPT, cost=10**11)
+    store.record(LLMCall, SONNET, cost=10**11)
+    plan = store.plan(dialect)
+    add, calls = FakeFamily.add, []
+
+    def failing(self: FakeFamily, series: int, buffer: int, cell: int, /) -> None:
+        calls.append(cell)
+        if len(calls) == 4:
+            raise MemoryError
+        add(self, series, buffer, cell)
+
+    monkeypatch.setattr(FakeFamily, "add", failing)
+    with pytest.raises(MemoryError), plan.reading():
+        pass
+    store.record(LLMCall, GPT, cost=10**11)
+    assert samples(plan) == {"calls_total{}": 3, "cost_total{}": 3}

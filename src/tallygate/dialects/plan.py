@@ -5,39 +5,17 @@ A scrape then only asks each table for rows made since, and the renderer adds up
 
 from __future__ import annotations
 
-import time
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from threading import Lock
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
-from tallygate import declare
-from tallygate.declare import Dimension, Expression, Fact, Label, Measure, labels_of
+from tallygate.declare import Fact
 from tallygate.dialects.checks import merge
-from tallygate.dialects.families import (
-    Computed,
-    Counter,
-    Dialect,
-    DialectError,
-    Family,
-    Histogram,
-    Info,
-    Part,
-    Split,
-)
-from tallygate.dialects.renderer import FamilyFactory, RenderedFamily
-from tallygate.dialects.series import Columns, Filter, escaped
-from tallygate.ledger.interface import RowView, Table
-from tallygate.ledger.schema import TableSchema, gauges_of
-
-F = TypeVar("F", bound=RenderedFamily)
-
-SLICE = 0.0004
-"""Seconds of reading new rows between two pauses."""
-PAUSE = 0.00005
-"""Seconds: long enough for a waiting thread, such as an event loop's, to take the interpreter; 0 would not be."""
+from tallygate.dialects.families import Computed, Dialect, DialectError, Family
+from tallygate.dialects.reader import F, TableReader
+from tallygate.dialects.renderer import FamilyFactory
+from tallygate.ledger.interface import Table
 
 
 class Page(NamedTuple, Generic[F]):
@@ -67,32 +45,36 @@ class Plan(Generic[F]):
         computed: Callable[[], Mapping[str, int | float]] = dict,
     ) -> None:
         self.dialects = tuple(dialects)
-        merged = merge(dialects)
-        self.families = tuple(family for _, family in merged)
-        self._memory, self._make, self._computed = memory, make, computed
+        self._merged = merge(dialects)
+        self.families = tuple(family for _, family in self._merged)
+        self._tables, self._memory, self._make = tables, memory, make
+        self._custom, self._computed = tuple(custom), computed
         self._lock = Lock()
-        self._readers: dict[type[Fact], _TableReader[F]] = {}
+        self._build()
+
+    def _build(self) -> None:
+        self._readers: dict[type[Fact], TableReader[F]] = {}
         self._shown: list[tuple[Family, Callable[[], F]]] = []
         self._asked: list[tuple[str, F]] = []
-        for dialect, family in merged:
-            self._add(dialect.name, family, tables, custom)
+        for dialect, family in self._merged:
+            self._shown.append((family, self._add(dialect.name, family)))
+        self._whole = True
 
-    def _add(self, dialect: str, family: Family, tables: Mapping[type[Fact], Table], custom: Sequence[str]) -> None:
-        if family.fact is None:
+    def _add(self, dialect: str, family: Family) -> Callable[[], F]:
+        fact = family.fact
+        if fact is None:
             rendered = self._make(family.name, family.kind, family.shown_help, family.shown_unit)
             if isinstance(family.value, Computed):
                 self._asked.append((family.value.key, rendered))
             else:
                 rendered.series("")
-            self._shown.append((family, lambda: rendered))
-            return
-        if family.fact not in tables:
-            problem = f"the ledger has no table for {family.fact.__name__}"
+            return lambda: rendered
+        if fact not in self._tables:
+            problem = f"the ledger has no table for {fact.__name__}"
             raise DialectError(dialect, family.name, problem, "make the ledger with this fact")
-        reader = self._readers.get(family.fact)
-        if reader is None:
-            reader = self._readers[family.fact] = _TableReader(tables[family.fact], self._memory, family.fact, custom)
-        self._shown.append((family, reader.add(dialect, family, self._make)))
+        if fact not in self._readers:
+            self._readers[fact] = TableReader(self._tables[fact], self._memory, fact, self._custom)
+        return self._readers[fact].add(dialect, family, self._make)
 
     @contextmanager
     def reading(self, names: Iterable[str] = ()) -> Iterator[Page[F]]:
@@ -101,9 +83,13 @@ class Plan(Generic[F]):
         names: show only families that have one of these sample names (``name[]`` of the query); all when empty.
         """
         with self._lock:
+            if not self._whole:
+                self._build()
+            self._whole = False  # a row that was read in part must neither lack nor count twice: begin anew
             buffers = [self._memory]
             for reader in self._readers.values():
                 reader.read(buffers)
+            self._whole = True
             if self._asked:
                 values = self._computed()
                 for key, family in self._asked:
@@ -113,208 +99,3 @@ class Plan(Generic[F]):
             yield Page(
                 [current() for family, current in self._shown if not wanted or wanted & family.owned_names], buffers
             )
-
-
-class _TableReader(Generic[F]):
-    """What is read of one table: knows how far it has come, and which families its rows go to."""
-
-    def __init__(self, table: Table, memory: memoryview, fact: type[Fact], custom: Sequence[str]) -> None:
-        self._table, self._memory = table, memory
-        self._schema: TableSchema = table.schema
-        self._gauges = gauges_of(self._schema.measures)
-        self._custom = tuple(_custom_dimension(fact, name) for name in custom) if fact.takes_custom_labels else ()
-        self._groups: list[tuple[Columns, list[_FamilyReader[F]]]] = []
-        self._infos: list[_InfoReader[F]] = []
-        self._next = 1
-        self._overflow: RowView | None = table.rows()[0]
-
-    def add(self, dialect: str, family: Family, make: FamilyFactory[F]) -> Callable[[], F]:
-        """Read this family too; gives what tells its rendered form."""
-        labels = list(labels_of(family.labels, self._custom))
-        names = [label.name for label in labels] + ([family.value.label] if isinstance(family.value, Split) else [])
-        if doubled := sorted({name for name in names if names.count(name) > 1}):
-            problem = f"the custom label {doubled[0]!r} is one of its own labels"
-            raise DialectError(dialect, family.name, problem, "give the custom label another name")
-        if isinstance(family, Info):
-            info = _InfoReader(family, Columns(labels, self._schema.dimensions), self._column(family.measures[0]), make)
-            self._infos.append(info)
-            return info.current
-        columns, readers = self._group(labels, family)
-        try:
-            rendered = self._rendered(family, make)
-            parts = [self._part(family, part, labels) for part in family.parts or (Part("", Expression(())),)]
-        except KeyError as missing:
-            problem = f"the table {self._schema.name!r} lacks {missing}"
-            raise DialectError(dialect, family.name, problem, "make the ledger with this dialect") from missing
-        uses_gauges = any(isinstance(measure, declare.Gauge) for measure in family.measures)
-        reader = _FamilyReader(rendered, parts, uses_gauges)
-        readers.append(reader)
-        if isinstance(family, Counter | Histogram) and columns.closed:
-            for seed in columns.beforehand():
-                reader.seed(seed)
-        return lambda: rendered
-
-    def _group(self, labels: list[Label], family: Family) -> tuple[Columns, list[_FamilyReader[F]]]:
-        for group in self._groups:
-            if group[0].labels == tuple(labels) and group[0].zeros == family.zeros:
-                return group
-        self._groups.append((Columns(labels, self._schema.dimensions, family.zeros), []))
-        return self._groups[-1]
-
-    def _rendered(self, family: Family, make: FamilyFactory[F]) -> F:
-        gauges = [measure.combine.value for measure in family.measures if isinstance(measure, declare.Gauge)]
-        shift = family.factor.normalize().as_tuple()
-        is_shift = shift.digits == (1,) and isinstance(shift.exponent, int)
-        exponent = family.measures[0].exponent if family.measures else 0
-        le = bucket_map = None
-        if isinstance(family, Histogram):
-            le = [plain(bound) for bound in family.bounds]
-            bucket_map = self._bucket_map(family)
-        return make(
-            family.name,
-            family.kind,
-            family.shown_help,
-            family.shown_unit,
-            exponent=exponent + (int(shift.exponent) if is_shift else 0),
-            factor=None if is_shift else float(family.factor),
-            le=le,
-            bucket_map=bucket_map,
-            combine={"latest": "max"}.get(gauges[0], gauges[0]) if gauges else "sum",
-        )
-
-    def _bucket_map(self, family: Histogram) -> list[int]:
-        """For each bucket the ledger keeps, the family's own bucket that it lies in. KeyError: a bound is not kept."""
-        own = [int(bound) for bound in family.boundaries()]
-        maps = []
-        for measure in family.measures:
-            kept = next(column for column in self._schema.measures if column.name == measure.name).boundaries
-            if missing := sorted(set(own) - set(kept)):
-                raise KeyError(f"the bucket {missing[0]} (in cells) of {measure.name}")
-            maps.append([bisect_left(own, boundary) for boundary in kept] + [len(own)])
-        if any(other != maps[0] for other in maps):
-            raise KeyError(f"equal buckets for {' and '.join(measure.name for measure in family.measures)}")
-        return maps[0]
-
-    def _part(self, family: Family, part: Part, labels: Sequence[Label]) -> _PartReader:
-        suffix = f'{family.value.label}="{escaped(part.word)}"' if isinstance(family.value, Split) else ""
-        dimensions, condition = self._schema.dimensions, part.expression.condition
-        only = [measure.only for measure, _ in part.expression.terms if measure.only.clauses]
-        return _PartReader(
-            suffix if not (labels and suffix) else f",{suffix}",
-            Filter(condition, dimensions, labels, sparse=isinstance(family, Histogram), only=only)
-            if condition.clauses or only
-            else None,
-            tuple(self._offset(measure) for measure, _ in part.expression.terms),
-        )
-
-    def _offset(self, measure: Measure) -> int:
-        if isinstance(measure, declare.Gauge):
-            return self._column(measure)
-        return 0 if isinstance(measure, declare.Count) else self._schema.offset_of(measure.name)
-
-    def _column(self, measure: Measure) -> int:
-        names = [gauge.name for gauge in self._gauges]
-        if measure.name not in names:
-            raise KeyError(measure.name)
-        return names.index(measure.name)
-
-    def read(self, buffers: list[memoryview]) -> None:
-        """Take in the rows made since the last time; append a buffer when gauges are read."""
-        rows = self._table.rows(self._next)
-        gauges = None
-        if self._infos or any(reader.uses_gauges for _, readers in self._groups for reader in readers):
-            gauges = self._table.gauges()
-            buffers.append(gauges)
-        width, buffer = len(self._gauges), len(buffers) - 1
-        if self._overflow is not None and (
-            self._memory[self._overflow.cell] > 0 or (gauges is not None and any(gauges[:width]))
-        ):
-            rows = [self._overflow, *rows]
-            self._overflow = None
-        pause = time.perf_counter() + SLICE
-        for row in rows:
-            values = row.values
-            self._next = max(self._next, row.index + 1)  # first, so that no failure can make a row count twice
-            for columns, readers in self._groups:
-                labels = columns.of(values)
-                for reader in readers:
-                    reader.add(labels, row, buffer if reader.uses_gauges else 0, self._base(row, width, reader))
-                for seed in columns.seeds(values):
-                    for reader in readers:
-                        reader.seed(seed)
-            for info in self._infos:
-                info.rows.append(row)
-            if time.perf_counter() > pause:
-                time.sleep(PAUSE)
-                pause = time.perf_counter() + SLICE
-        if gauges is not None:
-            for info in self._infos:
-                info.refresh(gauges, width)
-
-    @staticmethod
-    def _base(row: RowView, width: int, reader: _FamilyReader[F]) -> int:
-        return row.index * width if reader.uses_gauges else row.cell
-
-
-class _PartReader(NamedTuple):
-    suffix: str
-    filter: Filter | None
-    offsets: tuple[int, ...]
-
-
-class _FamilyReader(Generic[F]):
-    """Puts rows into one rendered family."""
-
-    def __init__(self, family: F, parts: Sequence[_PartReader], uses_gauges: bool) -> None:
-        self.family, self.parts, self.uses_gauges = family, parts, uses_gauges
-
-    def add(self, labels: str, row: RowView, buffer: int, base: int) -> None:
-        family = self.family
-        for suffix, filter_, offsets in self.parts:
-            if filter_ is not None and not filter_.shows(row):
-                continue
-            series = family.series(labels + suffix)
-            if filter_ is None or filter_.counts(row):
-                for offset in offsets:
-                    family.add(series, buffer, base + offset)
-
-    def seed(self, labels: str) -> None:
-        for suffix, _, _ in self.parts:
-            self.family.series(labels + suffix)
-
-
-class _InfoReader(Generic[F]):
-    """Shows the rows of an info that hold in a live worker, and made anew when those change."""
-
-    def __init__(self, family: Info, columns: Columns, column: int, make: FamilyFactory[F]) -> None:
-        self._family, self._columns, self._column, self._make = family, columns, column, make
-        self.rows: list[RowView] = []
-        self._live: list[int] = []
-        self._rendered = self._new()
-
-    def _new(self) -> F:
-        return self._make(self._family.name, self._family.kind, self._family.shown_help, self._family.shown_unit)
-
-    def current(self) -> F:
-        return self._rendered
-
-    def refresh(self, gauges: memoryview, width: int) -> None:
-        live = [row.index for row in self.rows if gauges[row.index * width + self._column] > 0]
-        if live == self._live:
-            return
-        self._live, self._rendered = live, self._new()
-        shown = set(live)
-        for row in self.rows:
-            if row.index in shown:
-                self._rendered.constant(self._rendered.series(self._columns.of(row.values)), "1")
-
-
-def plain(number: Decimal) -> str:
-    """A decimal without exponent and without trailing zeros: 0.1, 1, 2.5, 4096."""
-    return f"{number.normalize():f}"
-
-
-def _custom_dimension(fact: type[Fact], name: str) -> Dimension:
-    dimension = Dimension("custom label of the configuration")
-    dimension.__set_name__(fact, name)
-    return dimension

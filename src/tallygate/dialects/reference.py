@@ -13,7 +13,7 @@ from tallygate import declare
 from tallygate.declare import Condition, CustomLabels, Fact, Label, Measure
 from tallygate.dialects import DIALECTS
 from tallygate.dialects.families import Computed, Dialect, Family, Histogram, Info, Never, Part, Split
-from tallygate.dialects.plan import plain
+from tallygate.dialects.reader import plain
 from tallygate.facts import FACTS
 
 HEAD = """\
