@@ -10,7 +10,7 @@ from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
 from tallygate.gateway.pipeline import serve
 from tallygate.gateway.refusal import Refusal
-from tallygate.gateway.server.body import ClientGone
+from tallygate.gateway.server import ClientGone, CutConnection
 from tallygate.gateway.upstream import UpstreamError
 
 log = structlog.get_logger("tallygate.gateway")
@@ -22,12 +22,8 @@ UNANSWERED = "network_error"
 """Status label of a call to which the provider gave no HTTP status."""
 
 
-class Broken(Exception):
-    """The answer has begun and cannot be finished: the connection must close, so that the client sees it is incomplete."""
-
-
 async def handle(parts: Parts, exchange: Exchange) -> None:
-    """Serve a request and record it. Raises Broken when the client's connection must be cut."""
+    """Serve a request and record it. Raises CutConnection when its answer has begun and cannot be finished."""
     try:
         await serve(parts, exchange)
     except Refusal as refusal:
@@ -41,7 +37,7 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
         log.exception("request failed", route=exchange.route.template)
         exchange.fail(ErrorType.GATEWAY_INTERNAL)
         if exchange.status:
-            raise Broken from None
+            raise CutConnection from None
         await exchange.answer_error(500, ErrorType.GATEWAY_INTERNAL, "the gateway failed to serve this request")
     finally:
         _record(parts, exchange)
@@ -50,7 +46,7 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
 async def _answer_upstream_error(exchange: Exchange, problem: UpstreamError) -> None:
     exchange.fail(problem.error_type)
     if exchange.status:
-        raise Broken from problem
+        raise CutConnection from problem
     status = 504 if problem.error_type is ErrorType.PROVIDER_TIMEOUT else 502
     await exchange.answer_error(status, problem.error_type, str(problem))
 

@@ -9,7 +9,7 @@ from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.relay import relay
-from tallygate.gateway.server.body import BodyTimeout, BodyTooLarge, read_body
+from tallygate.gateway.server import BodyTimeout, BodyTooLarge, read_body
 from tallygate.gateway.upstream import Reply
 from tallygate.gateway.wire.interface import BadRequest
 

@@ -1,7 +1,6 @@
 """Which paths the gateway serves, and which wire format or passthrough each belongs to."""
 
-from dataclasses import dataclass
-from urllib.parse import unquote
+from dataclasses import dataclass, replace
 
 from tallygate.gateway.wire import WIRES
 from tallygate.gateway.wire.interface import Wire
@@ -48,8 +47,19 @@ _OPENAI_MODEL = "/v1/models/"
 _GEMINI_MODEL = "/v1beta/models/"
 _GEMINI_ACTIONS = {"generateContent": False, "streamGenerateContent": True}
 
-TEMPLATES = (*_FIXED, "/v1/models/{model}", *(f"/v1beta/models/{{model}}:{action}" for action in _GEMINI_ACTIONS))
-"""Every path the gateway serves, as labels show it."""
+_GEMINI_ROUTES = {
+    action: Route(
+        f"/v1beta/models/{{model}}:{action}",
+        "gemini",
+        f"/models/{{model}}:{action}",
+        WIRES["gemini_generate"],
+        stream=stream,
+    )
+    for action, stream in _GEMINI_ACTIONS.items()
+}
+
+LLM_ROUTES = (*(route for route in _FIXED.values() if route.wire is not None), *_GEMINI_ROUTES.values())
+"""The routes that lead to a model."""
 
 
 def match(path: str, headers: dict[bytes, bytes]) -> Route | None:
@@ -62,10 +72,8 @@ def match(path: str, headers: dict[bytes, bytes]) -> Route | None:
         return route
     if path.startswith(_GEMINI_MODEL):
         model, colon, action = path[len(_GEMINI_MODEL) :].rpartition(":")
-        if colon and model and action in _GEMINI_ACTIONS:
-            stream = _GEMINI_ACTIONS[action]
-            endpoint = f"/models/{{model}}:{action}"
-            return Route(f"/v1beta{endpoint}", "gemini", endpoint, WIRES["gemini_generate"], "POST", unquote(model), stream)
+        if colon and model and action in _GEMINI_ROUTES:
+            return replace(_GEMINI_ROUTES[action], model=model)
     elif path.startswith(_OPENAI_MODEL) and len(path) > len(_OPENAI_MODEL):
         kind = "anthropic" if b"anthropic-version" in headers else "openai"
         return Route("/v1/models/{model}", kind, "/models/{model}", None, "GET", path[len(_OPENAI_MODEL) :])

@@ -66,6 +66,7 @@ class Router:
 
     def passthrough(self, kind: str, model: str, path: str) -> Deployment:
         """Whom to ask about models: the first provider that speaks this kind of API. Raises Refusal(404)."""
+        _check_name(model)
         for provider in self._providers:
             if provider.speaks(kind):
                 return Deployment(provider, model, "")
@@ -76,8 +77,7 @@ class Router:
         configured = provider.models.get(model)
         if configured is not None:
             return Deployment(provider, configured, configured)
-        if not model.strip("."):
-            raise Refusal(404, ErrorType.CALLER_UNKNOWN_MODEL, f"'{model}' is no model name")
+        _check_name(model)
         return Deployment(provider, model, self._canonical_model(provider, model) or UNKNOWN_MODEL)
 
     def _unserved(self, path: str) -> Refusal:
@@ -93,3 +93,9 @@ class Router:
             f"model '{model[:200]}' is served by provider '{provider.name}', which does not speak {path}; "
             f"call it through its own API ({provider.native_path})",
         )
+
+
+def _check_name(model: str) -> None:
+    """Dots alone would be a way up in the provider's URL."""
+    if model and not model.strip("."):
+        raise Refusal(404, ErrorType.CALLER_UNKNOWN_MODEL, f"'{model}' is no model name")

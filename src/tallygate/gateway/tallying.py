@@ -1,0 +1,33 @@
+"""The tally of a gateway: its labels, prices, known models and zeros, from the settings."""
+
+import os
+
+from tallygate.gateway.routes import LLM_ROUTES
+from tallygate.gateway.settings import Settings
+from tallygate.tally import Tally
+
+
+def open_tally(settings: Settings, path: str | os.PathLike[str] | None = None) -> Tally:
+    """Open the tally of this gateway; ``path`` is the ledger's file when several processes share it.
+
+    Every configured model shows its series at 0 before the first call, so that no panel says "No data".
+    """
+    tally = Tally(
+        enabled=settings.metrics.enabled,
+        dialects=settings.metrics.dialects,
+        custom_labels=settings.metrics.labels,
+        path=path,
+        price_overrides=settings.prices,
+        service=settings.service,
+        environment=settings.environment,
+        deployment_version=settings.deployment_version,
+    )
+    for name, provider in settings.providers.items():
+        models = sorted({model.name for model in provider.models})
+        for model in models or [""]:
+            tally.provider_info(provider=name, kind=provider.kind, model=model)
+        for model in models:
+            for route in LLM_ROUTES:
+                if route.wire is not None and route.kind == {"azure": "openai"}.get(provider.kind, provider.kind):
+                    tally.seed_llm(provider=name, model=model, operation=route.wire.operation, endpoint=route.endpoint)
+    return tally
