@@ -416,6 +416,7 @@ def test_two_dialects_on_one_page_show_what_they_share_once() -> None:
     one = Dialect("one", cpu, Counter("one_total", LLMCall.count))
     two = Dialect("two", Counter("two_total", LLMCall.count), Gauge("process_max_fds", Process.max_fds))
     store = FakeLedger(LLMCall, Process, dialects=[one, two])
+    assert store.plan(one, two).name == "one+two"
     with store.plan(one, two).reading() as page:
         assert [family.name for family in page.families] == ["process_max_fds", "one_total", "two_total"]
 

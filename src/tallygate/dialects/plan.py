@@ -52,6 +52,11 @@ class Plan(Generic[F]):
         self._lock = Lock()
         self._build()
 
+    @property
+    def name(self) -> str:
+        """The names of its dialects, joined by '+'."""
+        return "+".join(dialect.name for dialect in self.dialects)
+
     def _build(self) -> None:
         self._readers: dict[type[Fact], TableReader[F]] = {}
         self._shown: list[tuple[Family, Callable[[], F]]] = []

@@ -122,7 +122,12 @@ def _what(family: Family) -> str:
         case _ if isinstance(family, Info):
             return f"{help} (`{family.measures[0]!r}`)"
         case _:
-            return f"{help} ({'; '.join(_part(part) for part in family.parts)})"
+            return f"{help} ({'; '.join(_part(part) for part in family.parts)}){_zeros(family)}"
+
+
+def _zeros(family: Family) -> str:
+    shown = [" ".join(f'{name}="{value}"' for name, value in zero.items()) for zero in family.zeros]
+    return f"; at 0 before it happens: `{'`, `'.join(shown)}`" if shown else ""
 
 
 def _part(part: Part) -> str:
