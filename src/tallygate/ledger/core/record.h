@@ -1,0 +1,122 @@
+/* The hot path: a Python number becomes units of a cell, and the cell grows. Never an exception. */
+#ifndef TALLYGATE_RECORD_H
+#define TALLYGATE_RECORD_H
+
+#include "core.h"
+#include <math.h>
+
+/* One observation may be this big; a cell stops growing at CELL_LIMIT. So even 63 threads that pass the check at
+ * the same moment cannot make a cell wrap. */
+#define OBSERVATION_LIMIT ((int64_t)1 << 56)
+#define CELL_LIMIT ((int64_t)1 << 62)
+
+enum { VALUE_BAD = -1, VALUE_UNSET = 0, VALUE_GOOD = 1 };
+
+int value_of_other(const Measure *measure, PyObject *value, int64_t *units);
+int whole_units(const Measure *measure, int64_t value, int64_t *units);
+int64_t nano_units(const Measure *measure, int64_t nanoseconds);
+
+/* In units of the cell: VALUE_GOOD, or why not. Signs and limits of sums are looked at later. */
+static inline int value_of(const Measure *measure, PyObject *value, int64_t *units) {
+    if (PyFloat_CheckExact(value)) {
+        double scaled = PyFloat_AsDouble(value) * measure->scale;
+        if (unlikely(!(scaled > -9.2e18 && scaled < 9.2e18))) return VALUE_BAD;
+        /* llrint rounds half to even, as Python's round() does; a negative that rounds to zero stays bad for sums */
+        *units = unlikely(scaled < 0 && scaled > -1) ? (measure->kind == KIND_GAUGE ? llrint(scaled) : -1) : llrint(scaled);
+        return VALUE_GOOD;
+    }
+    if (value == Py_None) return VALUE_UNSET;
+    if (likely(PyLong_CheckExact(value))) {
+        long long whole = PyLong_AsLongLong(value);
+        if (unlikely(whole == -1 && PyErr_Occurred())) {
+            PyErr_Clear();
+            return VALUE_BAD;
+        }
+        if (likely(measure->divisor == 1 && whole <= measure->whole_limit && whole >= -measure->whole_limit)) {
+            *units = whole * measure->multiplier;
+            return VALUE_GOOD;
+        }
+        return whole_units(measure, whole, units);
+    }
+    return value_of_other(measure, value, units);
+}
+
+/* Which bucket: the first whose upper bound is not below the value. */
+static inline uint32_t bucket_of(const Measure *measure, int64_t units) {
+    const int64_t *bounds = measure->bounds;
+    uint32_t count = measure->bound_count, low = 0;
+    while (count > 0) { /* compiles to conditional moves: no mispredicted branch but the loop's */
+        uint32_t half = count >> 1;
+        int above = bounds[low + half] < units;
+        low = above ? low + half + 1 : low;
+        count = above ? count - half - 1 : half;
+    }
+    return low;
+}
+
+/* Add an observation to a sum or a distribution; 0 when it was not taken. */
+static inline int cell_add(const Measure *measure, Cell *row, int64_t units) {
+    Cell *cell = row + measure->offset;
+    if (unlikely(units < 0 || units > OBSERVATION_LIMIT)) return 0;
+    if (unlikely(atomic_load_explicit(cell, relaxed) > CELL_LIMIT - units)) return 0;
+    atomic_fetch_add_explicit(cell, units, relaxed);
+    if (measure->kind == KIND_DISTRIBUTION) atomic_fetch_add_explicit(cell + 1 + bucket_of(measure, units), 1, relaxed);
+    return 1;
+}
+
+static inline void count_dropped(Book *book, int64_t values) {
+    atomic_fetch_add_explicit(&book->segment->header->dropped, values, relaxed);
+}
+
+static inline int row_closed(const Row *row) { return atomic_load_explicit(&row->shape->book->closed, relaxed); }
+
+/* The gauges of this row in this worker's slot; NULL when there is no slot or no space left. */
+static inline GaugeCell *row_gauges(Row *row) {
+    if (likely(atomic_load_explicit(&row->gauge_epoch, acquire) == atomic_load_explicit(&fork_epoch, relaxed)))
+        return row->gauges;
+    return row_bind_gauges(row);
+}
+
+static inline int gauge_add(GaugeCell *gauge, int64_t units) {
+    int64_t sum;
+    if (unlikely(__builtin_add_overflow(atomic_load_explicit(&gauge->value, relaxed), units, &sum))) return 0;
+    atomic_fetch_add_explicit(&gauge->value, units, relaxed);
+    return 1;
+}
+
+/* Says that the gauge is set, and for COMBINE_LATEST when, in an order that all workers share. */
+static inline void gauge_stamp(const Row *row, const Measure *measure, GaugeCell *gauge) {
+    int64_t stamp = 1;
+    if (measure->combine == COMBINE_LATEST)
+        stamp = 1 + atomic_fetch_add_explicit(&row->shape->book->segment->header->sequence, 1, relaxed);
+    atomic_store_explicit(&gauge->stamp, stamp, relaxed);
+}
+
+/* One record: count it and add its measures. `elapsed` < 0: there are no clocks here. */
+static inline void record_into(Row *row, PyObject *const *values, Py_ssize_t count, int64_t elapsed, int64_t marked) {
+    const Shape *shape = row->shape;
+    Py_ssize_t dropped = 0;
+    if (unlikely(row_closed(row))) return;
+    atomic_fetch_add_explicit(row->cells, 1, relaxed);
+    if (unlikely(count > (Py_ssize_t)shape->recorded_count)) {
+        dropped = count - (Py_ssize_t)shape->recorded_count;
+        count = (Py_ssize_t)shape->recorded_count;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const Measure *measure = &shape->recorded[i];
+        int64_t units;
+        int outcome;
+        if (elapsed >= 0 && (values[i] == elapsed_mark || values[i] == marked_mark)) {
+            int64_t nanoseconds = values[i] == elapsed_mark ? elapsed : marked;
+            outcome = nanoseconds < 0 ? VALUE_UNSET : VALUE_GOOD;
+            units = nano_units(measure, nanoseconds);
+        } else {
+            outcome = value_of(measure, values[i], &units);
+        }
+        if (likely(outcome == VALUE_GOOD)) outcome = cell_add(measure, row->cells, units) ? VALUE_GOOD : VALUE_BAD;
+        dropped += outcome == VALUE_BAD;
+    }
+    if (unlikely(dropped)) count_dropped(shape->book, dropped);
+}
+
+#endif
