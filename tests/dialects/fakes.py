@@ -31,8 +31,8 @@ class FakeTable:
             self.found[values] = view
         return self.found[values]
 
-    def rows(self, start: int = 0) -> Sequence[RowView]:
-        return self.views[start:]
+    def rows(self, start: int = 0, limit: int = -1) -> Sequence[RowView]:
+        return self.views[start:] if limit < 0 else self.views[start : start + limit]
 
     def gauges(self) -> memoryview:
         width = len(gauges_of(self.schema.measures))

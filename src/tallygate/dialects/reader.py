@@ -20,6 +20,8 @@ F = TypeVar("F", bound=RenderedFamily)
 
 SLICE = 0.0004
 """Seconds of reading new rows between two pauses."""
+ROWS = 200
+"""Rows asked for at once."""
 PAUSE = 0.00005
 """Seconds: long enough for a waiting thread, such as an event loop's, to take the interpreter; 0 would not be."""
 
@@ -35,7 +37,8 @@ class TableReader(Generic[F]):
         self._groups: list[tuple[Columns, list[_FamilyReader[F]]]] = []
         self._infos: list[_InfoReader[F]] = []
         self._next = 1
-        self._overflow: RowView | None = table.rows()[0]
+        self._overflow: RowView | None = table.rows(0, 1)[0]
+        self._uses_gauges = False
 
     def add(self, dialect: str, family: Family, make: FamilyFactory[F]) -> Callable[[], F]:
         """Read this family too; gives what tells its rendered form."""
@@ -47,6 +50,7 @@ class TableReader(Generic[F]):
         if isinstance(family, Info):
             info = _InfoReader(family, Columns(labels, self._schema.dimensions), self._column(family.measures[0]), make)
             self._infos.append(info)
+            self._uses_gauges = True
             return info.current
         columns, readers = self._group(labels, family)
         try:
@@ -58,6 +62,7 @@ class TableReader(Generic[F]):
         uses_gauges = any(isinstance(measure, declare.Gauge) for measure in family.measures)
         reader = _FamilyReader(rendered, parts, uses_gauges)
         readers.append(reader)
+        self._uses_gauges = self._uses_gauges or uses_gauges
         if isinstance(family, Counter | Histogram) and columns.closed:
             for seed in columns.beforehand():
                 reader.seed(seed)
@@ -129,41 +134,43 @@ class TableReader(Generic[F]):
 
     def read(self, buffers: list[memoryview]) -> None:
         """Take in the rows made since the last time; append a buffer when gauges are read."""
-        rows = self._table.rows(self._next)
         gauges = None
-        if self._infos or any(reader.uses_gauges for _, readers in self._groups for reader in readers):
+        buffer = len(buffers) if self._uses_gauges else 0
+        pause = time.perf_counter() + SLICE
+        while rows := self._table.rows(self._next, ROWS):
+            for row in rows:
+                self._take(row, buffer)
+                if time.perf_counter() > pause:
+                    time.sleep(PAUSE)
+                    pause = time.perf_counter() + SLICE
+            self._next = rows[-1].index + 1
+        if self._uses_gauges:
             gauges = self._table.gauges()
             buffers.append(gauges)
-        width, buffer = len(self._gauges), len(buffers) - 1
-        if self._overflow is not None and (
-            self._memory[self._overflow.cell] > 0 or (gauges is not None and any(gauges[:width]))
-        ):
-            rows = [self._overflow, *rows]
+        if self._overflow is not None and self._overflows(self._overflow, gauges):
+            self._take(self._overflow, buffer)
             self._overflow = None
-        pause = time.perf_counter() + SLICE
-        for row in rows:
-            values = row.values
-            for columns, readers in self._groups:
-                labels = columns.of(values)
-                for reader in readers:
-                    reader.add(labels, row, buffer if reader.uses_gauges else 0, self._base(row, width, reader))
-                for seed in columns.seeds(values):
-                    for reader in readers:
-                        reader.seed(seed)
-            for info in self._infos:
-                info.rows.append(row)
-            if time.perf_counter() > pause:
-                time.sleep(PAUSE)
-                pause = time.perf_counter() + SLICE
-        if rows:
-            self._next = max(self._next, rows[-1].index + 1)
         if gauges is not None:
             for info in self._infos:
-                info.refresh(gauges, width)
+                info.refresh(gauges, len(self._gauges))
 
-    @staticmethod
-    def _base(row: RowView, width: int, reader: _FamilyReader[F]) -> int:
-        return row.index * width if reader.uses_gauges else row.cell
+    def _overflows(self, row: RowView, gauges: memoryview | None) -> bool:
+        return self._memory[row.cell] > 0 or (gauges is not None and any(gauges[: len(self._gauges)]))
+
+    def _take(self, row: RowView, buffer: int) -> None:
+        """Put a row into all families. ``buffer`` is the one that the table's gauges will be in."""
+        for columns, readers in self._groups:
+            labels = columns.of(row.values)
+            for reader in readers:
+                if reader.uses_gauges:
+                    reader.add(labels, row, buffer, row.index * len(self._gauges))
+                else:
+                    reader.add(labels, row, 0, row.cell)
+            for seed in columns.seeds(row.values):
+                for reader in readers:
+                    reader.seed(seed)
+        for info in self._infos:
+            info.rows.append(row)
 
 
 class _PartReader(NamedTuple):

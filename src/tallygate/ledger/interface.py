@@ -133,8 +133,11 @@ class Table(Protocol):
         longer than 256 bytes of UTF-8 is cut. TypeError when the number of values is not the table's.
         """
 
-    def rows(self, start: int = 0) -> Sequence[RowView]:
-        """The rows from index ``start`` on, whoever made them. Row 0 (overflow) always exists."""
+    def rows(self, start: int = 0, limit: int = -1) -> Sequence[RowView]:
+        """The rows from index ``start`` on, at most ``limit`` unless that is negative, whoever made them.
+
+        Row 0 (overflow) always exists. A limit keeps the interpreter free for other threads between two calls.
+        """
 
     def gauges(self) -> memoryview:
         """Combined gauges of all rows, a private copy: signed 64-bit, row-major, one column per gauge of the schema."""

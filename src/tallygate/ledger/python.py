@@ -237,9 +237,11 @@ class Table:
             self.ledger.overflowed += 1
             return self.all[0]
 
-    def rows(self, start: int = 0) -> Sequence[RowView]:
+    def rows(self, start: int = 0, limit: int = -1) -> Sequence[RowView]:
+        start = max(start, 0)
         with self.ledger.lock:
-            return [RowView(row.index, row.values, row.cell, row.created) for row in self.all[max(start, 0) :]]
+            rows = self.all[start:] if limit < 0 else self.all[start : start + limit]
+            return [RowView(row.index, row.values, row.cell, row.created) for row in rows]
 
     def gauges(self) -> memoryview:
         with self.ledger.lock:

@@ -182,17 +182,19 @@ static PyObject *view_of(const Shape *shape, const RowRecord *record) {
 static PyObject *table_rows(Table *self, PyObject *const *args, Py_ssize_t count) {
     Shape *shape = self->shape;
     Segment *segment = shape->book->segment;
-    Py_ssize_t start = 0;
-    if (count > 1) return PyErr_Format(PyExc_TypeError, "rows() takes one start at most (%zd arguments given)", count);
-    if (count == 1 && (start = PyLong_AsSsize_t(args[0])) < 0) {
+    Py_ssize_t start = 0, limit = -1;
+    if (count > 2) return PyErr_Format(PyExc_TypeError, "rows() takes a start and a limit (%zd arguments given)", count);
+    if (count >= 1 && (start = PyLong_AsSsize_t(args[0])) < 0) {
         if (PyErr_Occurred()) return NULL;
         start = 0;
     }
+    if (count == 2 && (limit = PyLong_AsSsize_t(args[1])) < 0 && PyErr_Occurred()) return NULL;
     PyThreadState *state = PyEval_SaveThread();
     pthread_mutex_lock(&segment->mutex);
     index_sync(segment, shape->number);
     Index *index = &segment->indexes[shape->number];
     Py_ssize_t found = (Py_ssize_t)index->count > start ? (Py_ssize_t)index->count - start : 0;
+    if (limit >= 0 && found > limit) found = limit;
     RowRecord **records = malloc(((size_t)found + 1) * sizeof *records);
     if (records && found) memcpy(records, index->rows + start, (size_t)found * sizeof *records);
     pthread_mutex_unlock(&segment->mutex);
