@@ -178,6 +178,7 @@ def test_archestra(store: Filled) -> None:
 def test_archestra_http_and_runtime(store: Filled) -> None:
     for method in ("GET", "HEAD", "OPTIONS"):
         store.record(HTTPRequest, {"method": method, "route": "/v1", "status_code": "200"}, duration=0.02)
+    store.record(HTTPRequest, {"method": "GET", "route": "/health", "status_code": "200"}, duration=0.02)
     http = values(store, "archestra", "http_request_duration_seconds")
     assert {key: value for key, value in http.items() if key.endswith("count")} == {"GET|/v1|200|count": 1}
     store.record(GarbageCollection, {"generation": "1"}, duration=0.0005)

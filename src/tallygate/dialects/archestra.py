@@ -84,13 +84,15 @@ LLM = (
     ),
 )
 
+seen = HTTPRequest.method.not_among("OPTIONS", "HEAD") & HTTPRequest.route.not_among("/health", "/ready")
+
 HTTP = (
     Histogram(
         "http_request_duration_seconds",
-        HTTPRequest.duration.where(HTTPRequest.method.not_among("OPTIONS", "HEAD")),
+        HTTPRequest.duration.where(seen),
         by=(HTTPRequest.method, HTTPRequest.route, HTTPRequest.status_code),
         buckets=HTTP_SECONDS,
-        help="Request duration in seconds, without OPTIONS and HEAD",
+        help="Request duration in seconds, without OPTIONS, HEAD and health checks",
     ),
 )
 
