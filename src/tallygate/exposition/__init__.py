@@ -1,0 +1,1 @@
+"""From metric families to bytes on a wire: rendering, negotiation, an ASGI application and a listener."""
