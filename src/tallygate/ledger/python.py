@@ -52,14 +52,14 @@ class Activity:
         return (self._marked_at - self._begun) * 1e-9 if self._marked_at else None
 
     def finish(self, row: RowProtocol | None = None, *measures: Value | Elapsed) -> bool:
+        if row is not None and not isinstance(row, Row):
+            raise TypeError(f"finish() takes a row of a ledger, not {type(row).__name__}")
         with self._row.table.ledger.lock:
             if self._done:
                 return False
             self._stopped = time.monotonic_ns()
             self._give_back()
         if row is not None:
-            if not isinstance(row, Row):
-                raise TypeError(f"finish() takes a row of this ledger, not {type(row).__name__}")
             mark = self._marked_at - self._begun if self._marked_at else None
             row.observe(measures, self._stopped - self._begun, mark)
         return True
@@ -218,7 +218,10 @@ class Table:
         return row
 
     def row(self, *values: str) -> Row:
-        found = self.known.get(values)
+        try:
+            found = self.known.get(values)
+        except TypeError:  # something that has no hash: no string, so the overflow row below
+            found = None
         if found is not None:
             return found
         if len(values) != len(self.schema.dimensions):

@@ -28,7 +28,7 @@ def units_of(measure: MeasureSchema, value: object) -> int | None:
     """``value`` in units of the measure's cells, rounded half to even; None when the ledger does not take it."""
     exponent = measure.exponent
     if isinstance(value, float):
-        scaled = value * 10.0**-exponent
+        scaled = value * (10**-exponent if exponent <= 0 else 1 / 10**exponent)
         if not -9.2e18 < scaled < 9.2e18:
             return None
         units = round(scaled)

@@ -19,10 +19,10 @@ int64_t nano_units(const Measure *measure, int64_t nanoseconds);
 /* In units of the cell: VALUE_GOOD, or why not. Signs and limits of sums are looked at later. */
 static inline int value_of(const Measure *measure, PyObject *value, int64_t *units) {
     if (PyFloat_CheckExact(value)) {
-        double scaled = PyFloat_AsDouble(value) * measure->scale;
+        double number = PyFloat_AsDouble(value), scaled = number * measure->scale;
         if (unlikely(!(scaled > -9.2e18 && scaled < 9.2e18))) return VALUE_BAD;
-        /* llrint rounds half to even, as Python's round() does; a negative that rounds to zero stays bad for sums */
-        *units = unlikely(scaled < 0 && scaled > -1) ? (measure->kind == KIND_GAUGE ? llrint(scaled) : -1) : llrint(scaled);
+        *units = llrint(scaled); /* half to even, as Python's round() */
+        if (unlikely(number < 0 && *units == 0 && measure->kind != KIND_GAUGE)) *units = -1; /* still negative */
         return VALUE_GOOD;
     }
     if (value == Py_None) return VALUE_UNSET;
