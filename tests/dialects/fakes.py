@@ -87,8 +87,10 @@ class FakeFamily:
         le: Sequence[str] | None = None,
         bucket_map: Sequence[int] | None = None,
         combine: str = "sum",
+        scale: int = 0,
     ) -> None:
         self.name, self.type, self.help, self.unit, self.combine = name, type, help, unit, combine
+        self.scale = scale
         self.exponent, self.factor, self.le, self.bucket_map = exponent, factor, le, bucket_map
         self.sources: dict[str, list[tuple[int, int]]] = {}
         self.texts: dict[str, str] = {}

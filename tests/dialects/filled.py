@@ -9,12 +9,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tallygate.declare import Fact
 from tallygate.dialects import DIALECTS, Dialect, Plan, boundaries, table_schema
+from tallygate.exposition.render import Family, render
 from tallygate.facts import FACTS
 from tallygate.ledger import open_ledger
 from tallygate.ledger.interface import Table
 from tallygate.ledger.schema import Kind
-
-from .fakes import FakeFamily
 
 CUSTOM = ("cost_center", "team")
 
@@ -53,24 +52,16 @@ class Filled:
     def computed(self) -> Mapping[str, int | float]:
         return self.ledger.statistics()._asdict()
 
-    def families(self, *dialects: Dialect) -> dict[str, Metric]:
-        """The page of these dialects, parsed by an independent OpenMetrics parser, by family name."""
-        plan = Plan(dialects, self.tables, self.ledger.memory, FakeFamily, custom=self.custom, computed=self.computed)
+    def page(self, *dialects: Dialect, format: str = "openmetrics") -> str:
+        """The page of these dialects, as the renderer that is installed makes it."""
+        plan = Plan(dialects, self.tables, self.ledger.memory, Family, custom=self.custom, computed=self.computed)
         with plan.reading() as page:
-            text = openmetrics(page.families, page.buffers)
+            return render(page.families, page.buffers, format, {}).decode()
+
+    def families(self, *dialects: Dialect) -> dict[str, Metric]:
+        """The OpenMetrics page, read by an independent parser, by family name."""
         metrics: dict[str, Metric] = {}
-        for metric in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]  # it has no types
+        for metric in text_string_to_metric_families(self.page(*dialects)):  # type: ignore[no-untyped-call]  # no types
             assert metric.name not in metrics
             metrics[metric.name] = metric
         return metrics
-
-
-def openmetrics(families: Sequence[FakeFamily], buffers: Sequence[memoryview]) -> str:
-    lines = []
-    for family in families:
-        base = family.name.removesuffix({"counter": "_total", "info": "_info"}.get(family.type, ""))
-        lines += [f"# HELP {base} {family.help}", f"# TYPE {base} {family.type}"]
-        lines += [f"# UNIT {base} {family.unit}"] if family.unit and family.type != "info" else []
-        for name, value in family.samples(buffers).items():
-            lines.append(f"{name} {value:f}" if not isinstance(value, str) else f"{name} {value}")
-    return "\n".join([*lines, "# EOF", ""])

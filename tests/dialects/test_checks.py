@@ -19,6 +19,7 @@ from tallygate.dialects.families import (
     Info,
     Never,
     StateSet,
+    Summary,
     split,
 )
 from tallygate.facts import BuildInfo, CacheLookup, LLMCall, LLMInFlight, Process
@@ -49,13 +50,23 @@ WRONG: list[tuple[Callable[[], Family], str, str]] = [
     (lambda: Histogram("x", LLMInFlight.now, buckets=(1,)), "LLMInFlight.now goes up", "declare it as a Gauge"),
     (lambda: Gauge("x", calls), "LLMCall.count only adds up", "declare it as a Counter"),
     (lambda: Info("x_info", calls), "LLMCall.count only adds up", "declare it as a Counter"),
-    (lambda: Histogram("x", LLMCall.cost, buckets=(1,)), "a histogram reads one Distribution", "or declare a Counter"),
-    (lambda: Histogram("x", calls, buckets=(1,)), "a histogram reads one Distribution", "or declare a Counter"),
+    (
+        lambda: Histogram("x", LLMCall.cost, buckets=(1,)),
+        "a histogram reads one Distribution",
+        "or declare a Counter",
+    ),
+    (
+        lambda: Histogram("x", calls, buckets=(1,)),
+        "a histogram reads one Distribution",
+        "or declare a Counter",
+    ),
     (
         lambda: Histogram("x", LLMCall.input_tokens + LLMCall.output_tokens, buckets=(1,)),
         "a histogram reads one Distribution",
         "or declare a Counter",
     ),
+    (lambda: Summary("x", LLMCall.cost), "a summary reads one Distribution", "or declare a Counter"),
+    (lambda: Summary("x", LLMInFlight.now), "LLMInFlight.now goes up", "declare it as a Gauge"),
     (lambda: Histogram("x", LLMCall.duration), "a histogram without buckets", "give buckets="),
     (lambda: Histogram("x", LLMCall.duration, buckets=(1, 1)), "the buckets do not ascend", "remove doubles"),
     (lambda: Histogram("x", LLMCall.duration, buckets=(2, 1)), "the buckets do not ascend", "sort them"),

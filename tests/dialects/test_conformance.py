@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import parser
 from prometheus_client.metrics_core import Metric
 
 from tallygate.dialects import DIALECTS
@@ -65,6 +66,7 @@ ARCHESTRA: dict[str, Row] = PROCESS | {
     "http_request_duration_seconds": (
         "histogram", "method route status_code", "seconds", "0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10",
     ),
+    "http_request_summary_seconds": ("summary", "method route status_code", "seconds", ""),
     "process_cpu_user_seconds_total": ("counter", "", "seconds", ""),
     "process_cpu_system_seconds_total": ("counter", "", "seconds", ""),
     "nodejs_eventloop_lag_seconds": ("gauge", "", "seconds", ""),
@@ -194,6 +196,30 @@ def test_a_page_has_the_families_of_the_document_and_no_others(name: str) -> Non
 
 def test_every_dialect_has_its_document() -> None:
     assert DOCUMENTS.keys() == DIALECTS.keys()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_both_text_formats_say_the_same(name: str) -> None:
+    filled = Filled()
+    filled.one_of_everything()
+    samples: list[set[tuple[str, frozenset[tuple[str, str]], float]]] = [set(), set()]
+    metrics = (
+        filled.families(DIALECTS[name]).values(),
+        parser.text_string_to_metric_families(filled.page(DIALECTS[name], format="text")),
+    )
+    for found, page in zip(samples, metrics, strict=True):
+        for sample in (sample for metric in page for sample in metric.samples):
+            labels = sample.labels | ({"le": str(float(sample.labels["le"]))} if "le" in sample.labels else {})
+            found.add((sample.name, frozenset(labels.items()), sample.value))
+    assert samples[0] == samples[1]
+
+
+def test_archestra_s_bounds_are_printed_as_the_original_does() -> None:
+    filled = Filled()
+    filled.one_of_everything()
+    text = filled.page(DIALECTS["archestra"], format="text")
+    bounds = [line.split('le="')[1].split('"')[0] for line in text.splitlines() if "llm_token_usage_bucket" in line]
+    assert bounds == ["4", "16", "64", "256", "1024", "4096", "16384", "65536", "+Inf"]
 
 
 def test_without_custom_labels_they_are_not_there() -> None:

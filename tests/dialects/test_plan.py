@@ -79,13 +79,16 @@ def test_split_tells_measures_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("factor", "exponent", "rendered_factor"),
-    [(1, -11, None), (100, -9, None), (1000, -8, None), (Decimal("0.01"), -13, None), (60, -11, 60.0)],
+    ("factor", "exponent", "scale", "rendered_factor"),
+    [(1, -11, 0, None), (100, -9, 2, None), (1000, -8, 3, None), (Decimal("0.01"), -13, -2, None), (60, -11, 0, 60.0)],
 )
-def test_factors_of_ten_are_shifts(factor: int | Decimal, exponent: int, rendered_factor: float | None) -> None:
+def test_factors_of_ten_are_shifts(
+    factor: int | Decimal, exponent: int, scale: int, rendered_factor: float | None
+) -> None:
     dialect = Dialect("d", Counter("cost_total", LLMCall.cost * factor))
     with ledger(dialect).plan(dialect).reading() as page:
-        assert (page.families[0].exponent, page.families[0].factor) == (exponent, rendered_factor)
+        family = page.families[0]
+        assert (family.exponent, family.scale, family.factor) == (exponent, scale, rendered_factor)
 
 
 def test_cents_keep_their_fractions() -> None:

@@ -181,6 +181,8 @@ def test_archestra_http_and_runtime(store: Filled) -> None:
     store.record(HTTPRequest, {"method": "GET", "route": "/health", "status_code": "200"}, duration=0.02)
     http = values(store, "archestra", "http_request_duration_seconds")
     assert {key: value for key, value in http.items() if key.endswith("count")} == {"GET|/v1|200|count": 1}
+    summary = values(store, "archestra", "http_request_summary_seconds")
+    assert summary == {"GET|/v1|200|sum": 0.02, "GET|/v1|200|count": 1}
     store.record(GarbageCollection, {"generation": "1"}, duration=0.0005)
     collections = values(store, "archestra", "nodejs_gc_duration_seconds")
     assert (collections["minor|count"], collections["major|count"]) == (1, 0)

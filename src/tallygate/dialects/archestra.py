@@ -10,7 +10,7 @@ Left out: families of MCP tools, knowledge base and task queue (no such facts ar
 """
 
 from tallygate.declare import CUSTOM_LABELS
-from tallygate.dialects.families import Counter, Dialect, Gauge, Histogram, Never, split
+from tallygate.dialects.families import Counter, Dialect, Gauge, Histogram, Never, Summary, split
 from tallygate.dialects.process import CPU_BY_MODE, PROCESS
 from tallygate.facts import EventLoop, GarbageCollection, HTTPInFlight, HTTPRequest, LLMCall, Process
 
@@ -93,6 +93,12 @@ HTTP = (
         by=(HTTPRequest.method, HTTPRequest.route, HTTPRequest.status_code),
         buckets=HTTP_SECONDS,
         help="Request duration in seconds, without OPTIONS, HEAD and health checks",
+    ),
+    Summary(
+        "http_request_summary_seconds",
+        HTTPRequest.duration.where(seen),
+        by=(HTTPRequest.method, HTTPRequest.route, HTTPRequest.status_code),
+        help="Request duration in seconds, without OPTIONS, HEAD and health checks; its quantiles: see the histogram",
     ),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tallygate.declare import Distribution, Fact, Gauge, Measure
-from tallygate.dialects.families import Family, Histogram
+from tallygate.dialects.families import Family, Histogram, Summary
 from tallygate.ledger.schema import Kind, MeasureSchema, TableSchema
 
 
@@ -18,13 +18,14 @@ def boundaries(dialects: Iterable[Iterable[Family]]) -> Mapping[Distribution, tu
     asked: dict[Distribution, set[int]] = {}
     for dialect in dialects:
         for family in dialect:
-            if not isinstance(family, Histogram):
+            if not isinstance(family, Histogram | Summary):
                 continue
             members = [measure for measure in family.measures if isinstance(measure, Distribution)]
             together = set(members).union(*(groups.get(member, ()) for member in members))
             groups |= dict.fromkeys(together, together)
             for member in members:
-                asked.setdefault(member, set()).update(int(bound) for bound in family.boundaries())
+                bounds = family.boundaries() if isinstance(family, Histogram) else ()
+                asked.setdefault(member, set()).update(map(int, bounds))
     return {
         measure: tuple(sorted(set().union(*(asked.get(member, ()) for member in together))))
         for measure, together in groups.items()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tallygate import declare
 from tallygate.declare import Distribution, labels_of
 from tallygate.dialects import families
-from tallygate.dialects.families import Computed, DialectError, Family, Histogram, Info, Never, Split, StateSet
+from tallygate.dialects.families import Computed, DialectError, Family, Histogram, Info, Never, Split, StateSet, Summary
 
 if TYPE_CHECKING:
     from tallygate.dialects.families import Dialect
@@ -108,7 +108,7 @@ class _Check:
         if isinstance(family.value, Split) and not family.parts:
             raise self.error("a split without parts", "name at least one: split('type', input=LLMCall.input_tokens)")
         if isinstance(family.value, Computed | Never):
-            if isinstance(family, Histogram | Info | StateSet):
+            if isinstance(family, Histogram | Summary | Info | StateSet):
                 raise self.error(f"no {family.kind} can be read from {family.value!r}", "read a measure of a fact")
             return
         facts = {part.expression.fact for part in family.parts}
@@ -136,10 +136,11 @@ class _Check:
             if dimension.fact is not part.expression.fact:
                 raise self.error(f"its condition is about {dimension!r}", f"use {part.expression.fact.__name__}'s own")
         gauges = [measure for measure in measures if isinstance(measure, declare.Gauge)]
-        if isinstance(family, families.Counter | Histogram) and gauges:
+        if isinstance(family, families.Counter | Histogram | Summary) and gauges:
             raise self.error(f"{gauges[0]!r} goes up and down", "declare it as a Gauge")
-        if isinstance(family, Histogram) and not (len(measures) == 1 and isinstance(measures[0], Distribution)):
-            raise self.error("a histogram reads one Distribution, as only that has buckets", "or declare a Counter")
+        one_distribution = len(measures) == 1 and isinstance(measures[0], Distribution)
+        if isinstance(family, Histogram | Summary) and not one_distribution:
+            raise self.error(f"a {family.kind} reads one Distribution", "name one, or declare a Counter")
         if isinstance(family, families.Gauge | Info | StateSet) and len(gauges) < len(measures):
             raise self.error(f"{measures[0]!r} only adds up", "declare it as a Counter, or read a Gauge of the fact")
         if len({gauge.combine for gauge in gauges}) > 1:

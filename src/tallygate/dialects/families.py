@@ -66,7 +66,7 @@ class Part:
 class Family:
     """A metric family. ``help`` and ``unit`` default to those of its measure.
 
-    kind: counter, gauge, histogram, info or stateset, as the text formats call it.
+    kind: counter, gauge, histogram, summary, info or stateset, as the text formats call it.
     zeros: combinations of label values that are shown at 0 beside every series, as long as they have not happened:
     ``zeros=({"status_code": "500", "status_type": "error"},)``.
     """
@@ -183,6 +183,14 @@ class Histogram(Family):
     def boundaries(self) -> tuple[Decimal, ...]:
         """The bounds in units of the ledger's cells; whole numbers in every dialect that was checked."""
         return tuple((bound / self.factor).scaleb(-self.measures[0].exponent) for bound in self.bounds)
+
+
+@dataclass(frozen=True)
+class Summary(Family):
+    """How many a distribution had, and their sum. Without quantiles: those of several series cannot be added up."""
+
+    kind: ClassVar[str] = "summary"
+    suffixes: ClassVar[tuple[str, ...]] = ("_sum", "_count", "_created")
 
 
 @dataclass(frozen=True)

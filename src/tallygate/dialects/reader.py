@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from tallygate import declare
 from tallygate.declare import Dimension, Expression, Fact, Label, Measure, labels_of
-from tallygate.dialects.families import Counter, DialectError, Family, Histogram, Info, Part, Split
+from tallygate.dialects.families import Counter, DialectError, Family, Histogram, Info, Part, Split, Summary
 from tallygate.dialects.renderer import FamilyFactory, RenderedFamily
 from tallygate.dialects.series import Columns, Filter, escaped
 from tallygate.ledger.interface import RowView, Table
@@ -63,7 +63,7 @@ class TableReader(Generic[F]):
         reader = _FamilyReader(rendered, parts, uses_gauges)
         readers.append(reader)
         self._uses_gauges = self._uses_gauges or uses_gauges
-        if isinstance(family, Counter | Histogram) and columns.closed:
+        if isinstance(family, Counter | Histogram | Summary) and columns.closed:
             for seed in columns.beforehand():
                 reader.seed(seed)
         return lambda: rendered
@@ -77,28 +77,24 @@ class TableReader(Generic[F]):
 
     def _rendered(self, family: Family, make: FamilyFactory[F]) -> F:
         gauges = [measure.combine.value for measure in family.measures if isinstance(measure, declare.Gauge)]
-        shift = family.factor.normalize().as_tuple()
-        is_shift = shift.digits == (1,) and isinstance(shift.exponent, int)
-        exponent = family.measures[0].exponent if family.measures else 0
-        le = bucket_map = None
-        if isinstance(family, Histogram):
-            le = [plain(bound) for bound in family.bounds]
-            bucket_map = self._bucket_map(family)
+        shift = _shift(family.factor)
+        spread = isinstance(family, Histogram | Summary)
         return make(
             family.name,
             family.kind,
             family.shown_help,
             family.shown_unit,
-            exponent=exponent + (int(shift.exponent) if is_shift else 0),
-            factor=None if is_shift else float(family.factor),
-            le=le,
-            bucket_map=bucket_map,
+            exponent=(family.measures[0].exponent if family.measures else 0) + (shift or 0),
+            factor=float(family.factor) if shift is None else None,
+            le=[plain(bound) for bound in family.bounds] if isinstance(family, Histogram) else None,
+            bucket_map=self._bucket_map(family) if spread else None,
             combine={"latest": "max"}.get(gauges[0], gauges[0]) if gauges else "sum",
+            scale=shift or 0,
         )
 
-    def _bucket_map(self, family: Histogram) -> list[int]:
+    def _bucket_map(self, family: Family) -> list[int]:
         """For each bucket the ledger keeps, the family's own bucket that it lies in. KeyError: a bound is not kept."""
-        own = [int(bound) for bound in family.boundaries()]
+        own = [int(bound) for bound in family.boundaries()] if isinstance(family, Histogram) else []
         maps = []
         for measure in family.measures:
             kept = next(column for column in self._schema.measures if column.name == measure.name).boundaries
@@ -115,7 +111,7 @@ class TableReader(Generic[F]):
         only = [measure.only for measure, _ in part.expression.terms if measure.only.clauses]
         return _PartReader(
             suffix if not (labels and suffix) else f",{suffix}",
-            Filter(condition, dimensions, labels, sparse=isinstance(family, Histogram), only=only)
+            Filter(condition, dimensions, labels, sparse=isinstance(family, Histogram | Summary), only=only)
             if condition.clauses or only
             else None,
             tuple(self._offset(measure) for measure, _ in part.expression.terms),
@@ -224,6 +220,12 @@ class _InfoReader(Generic[F]):
         for row in self.rows:
             if row.index in shown:
                 self._rendered.constant(self._rendered.series(self._columns.of(row.values)), "1")
+
+
+def _shift(factor: Decimal) -> int | None:
+    """By how many places the decimal point moves; None when the factor is no power of ten."""
+    _, digits, exponent = factor.normalize().as_tuple()
+    return exponent if digits == (1,) and isinstance(exponent, int) else None
 
 
 def plain(number: Decimal) -> str:

@@ -21,7 +21,12 @@ F_co = TypeVar("F_co", bound=RenderedFamily, covariant=True)
 
 
 class FamilyFactory(Protocol[F_co]):
-    """Makes an empty rendered family."""
+    """Makes an empty rendered family.
+
+    Its values are cells times 10**exponent, times factor where that is no power of ten. scale: its unit is 10**-scale
+    of the measure's base unit (3 for milliseconds), for what is not kept in cells. le: upper bounds of its buckets.
+    bucket_map: for each bucket of the ledger, which of the family's it lies in. combine: how sources make one value.
+    """
 
     def __call__(
         self,
@@ -35,4 +40,5 @@ class FamilyFactory(Protocol[F_co]):
         le: Sequence[str] | None = None,
         bucket_map: Sequence[int] | None = None,
         combine: str = "sum",
+        scale: int = 0,
     ) -> F_co: ...
