@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from prometheus_client import parser
 from prometheus_client.metrics_core import Metric
@@ -212,6 +214,27 @@ def test_both_text_formats_say_the_same(name: str) -> None:
             labels = sample.labels | ({"le": str(float(sample.labels["le"]))} if "le" in sample.labels else {})
             found.add((sample.name, frozenset(labels.items()), sample.value))
     assert samples[0] == samples[1]
+
+
+LINTS = {
+    "tallygate": set(),
+    "otel": set(),
+    "aurora": set(),
+    "hyperagent": {"llm_latency_ms"},
+    "archestra": {"http_request_summary_seconds", "nodejs_active_handles_total", "nodejs_active_requests_total"},
+}
+"""Families whose documented names are not what Prometheus advises."""
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_promtool_accepts_the_page(name: str) -> None:
+    filled = Filled()
+    filled.one_of_everything()
+    page = filled.page(DIALECTS[name], format="text")
+    promtool = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, text=True, check=False)
+    said = (promtool.stdout + promtool.stderr).splitlines()
+    assert {line.split(" ")[0] for line in said if line} == LINTS[name], said
+    assert promtool.returncode == (3 if LINTS[name] else 0)
 
 
 def test_archestra_s_bounds_are_printed_as_the_original_does() -> None:
