@@ -142,6 +142,26 @@ WRONG: list[tuple[Callable[[], Family], str, str]] = [
 ]
 
 
+UNTYPED: list[tuple[Callable[..., Family], dict[str, object], str, str]] = [
+    (Counter, {"value": "duration"}, "its value is no measure", "read one of a fact: LLMCall.duration"),
+    (Counter, {"value": LLMCall.model}, "its value is no measure", "read one of a fact"),
+    (Counter, {"value": calls, "by": (LLMCall.model, "route")}, "by is no tuple of dimensions", "write by=(LLMCall"),
+    (Counter, {"value": calls, "by": LLMCall.model}, "by is no tuple of dimensions", "write by=(LLMCall"),
+    (Counter, {"value": split("a", b=Never())}, "its value is no measure", "read one"),  # type: ignore[arg-type]  # as below
+    (Gauge, {"value": split("a", b=12)}, "its value is no measure", "read one"),  # type: ignore[arg-type]  # the point
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "problem", "mend"), UNTYPED)
+def test_what_a_type_checker_would_say(
+    kind: Callable[..., Family], arguments: dict[str, object], problem: str, mend: str
+) -> None:
+    with pytest.raises(DialectError) as caught:
+        Dialect("mine", kind("x_total", **arguments))
+    assert (caught.value.family, caught.value.problem) == ("x_total", problem)
+    assert mend in caught.value.mend
+
+
 @pytest.mark.parametrize(("family", "problem", "mend"), WRONG, ids=[str(number) for number in range(len(WRONG))])
 def test_a_wrong_family_is_refused(family: Callable[[], Family], problem: str, mend: str) -> None:
     made = family()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tallygate import declare
-from tallygate.declare import Distribution, labels_of
+from tallygate.declare import CustomLabels, Dimension, Distribution, Expression, Label, Measure, labels_of
 from tallygate.dialects import families
 from tallygate.dialects.families import Computed, DialectError, Family, Histogram, Info, Never, Split, StateSet, Summary
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DIALECT_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
+LABELS = (Dimension, Label, CustomLabels)
 RESERVED_LABELS = {"le", "quantile"}
 
 
@@ -84,6 +85,7 @@ class _Check:
         self.dialect, self.family = dialect, family
 
     def all(self) -> None:
+        self.types()
         self.name()
         self.value()
         self.labels()
@@ -93,6 +95,18 @@ class _Check:
 
     def error(self, problem: str, mend: str) -> DialectError:
         return DialectError(self.dialect, self.family.name, problem, mend)
+
+    def types(self) -> None:
+        """What a type checker would say, for those who have none."""
+        family, value = self.family, self.family.value
+        if isinstance(value, Split):
+            fits = all(isinstance(number, Measure | Expression) for _, number in value.parts)
+        else:
+            fits = isinstance(value, Measure | Expression | Never | Computed)
+        if not fits:
+            raise self.error("its value is no measure", "read one of a fact: LLMCall.duration, LLMCall.cost * 100")
+        if not (isinstance(family.by, tuple) and all(isinstance(item, LABELS) for item in family.by)):
+            raise self.error("by is no tuple of dimensions", "write by=(LLMCall.provider, LLMCall.model)")
 
     def name(self) -> None:
         name = self.family.name
