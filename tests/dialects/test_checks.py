@@ -122,6 +122,7 @@ WRONG: list[tuple[Callable[[], Family], str, str]] = [
         "use LLMCall's own",
     ),
     (lambda: Gauge("x", Odd.most + Odd.least), "its gauges combine differently over workers", "separate families"),
+    (lambda: Gauge("x", split("t", a=Odd.most, b=Odd.least)), "its gauges combine differently", "separate families"),
     (lambda: Info("x_info", split("t", a=Odd.most, b=Odd.most)), "an info reads one gauge", "several families"),
     (lambda: Info("x_info", Computed("rows")), "no info can be read from Computed(key='rows')", "of a fact"),
     (lambda: Histogram("x", Never(LLMCall), buckets=(1,)), "no histogram can be read from Never", "of a fact"),

@@ -143,6 +143,8 @@ class _Check:
         if len({measure.exponent for measure, _ in terms}) > 1:
             kept = ", ".join(f"{measure!r} 10^{measure.exponent}" for measure, _ in terms)
             raise self.error(f"adds measures kept at different resolutions ({kept})", "read them as separate families")
+        if len({measure.combine for measure, _ in terms if isinstance(measure, declare.Gauge)}) > 1:
+            raise self.error("its gauges combine differently over workers", "read them as separate families")
 
     def terms(self, part: families.Part) -> None:
         family, measures = self.family, [measure for measure, _ in part.expression.terms]
@@ -157,8 +159,6 @@ class _Check:
             raise self.error(f"a {family.kind} reads one Distribution", "name one, or declare a Counter")
         if isinstance(family, families.Gauge | Info | StateSet) and len(gauges) < len(measures):
             raise self.error(f"{measures[0]!r} only adds up", "declare it as a Counter, or read a Gauge of the fact")
-        if len({gauge.combine for gauge in gauges}) > 1:
-            raise self.error("its gauges combine differently over workers", "read them as separate families")
         if isinstance(family, Info) and (len(measures) > 1 or isinstance(family.value, Split)):
             raise self.error("an info reads one gauge", "declare several families")
 
