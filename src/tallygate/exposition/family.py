@@ -81,6 +81,10 @@ class Prepared(NamedTuple):
     bucket_map: tuple[int, ...]
     combine: int
     exemplars: bool
+    step: float
+    """10**abs(exponent)."""
+    scale_step: float
+    """10**abs(scale)."""
 
 
 def prepare(
@@ -129,6 +133,8 @@ def prepare(
         buckets,
         COMBINES.index(combine),
         counts or shape == HISTOGRAM,
+        float(10 ** abs(exponent)),
+        float(10 ** abs(scale)),
     )
 
 

@@ -191,8 +191,7 @@ def _value(family: Family, total: int) -> str:
     prepared = family._prepared
     if prepared.factor is None:
         return shifted(total, prepared.exponent)
-    step = float(10 ** abs(prepared.exponent))
-    base = float(total) / step if prepared.exponent < 0 else float(total) * step
+    base = float(total) / prepared.step if prepared.exponent < 0 else float(total) * prepared.step
     return number(base * prepared.factor)
 
 
@@ -220,8 +219,7 @@ def _scaled(family: Family, value: float) -> float:
     prepared = family._prepared
     if prepared.scale == 0 and prepared.factor is None:
         return value
-    step = float(10 ** abs(prepared.scale))
-    scaled = value * step if prepared.scale >= 0 else value / step
+    scaled = value * prepared.scale_step if prepared.scale >= 0 else value / prepared.scale_step
     return cleaned(scaled if prepared.factor is None else scaled * prepared.factor)
 
 
