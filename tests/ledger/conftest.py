@@ -15,6 +15,8 @@ from tallygate.ledger.schema import TableSchema
 
 from .tables import TABLES
 
+TESTS = Path(__file__).parent.parent
+
 Opener = Callable[..., Ledger]
 Driver = Callable[..., Any]
 
@@ -30,8 +32,8 @@ def opener(implementation: Implementation) -> Iterator[Opener]:
     """Opens ledgers in memory, and closes them after the test."""
     opened: list[Ledger] = []
 
-    def open_one(tables: Sequence[TableSchema] = TABLES, **options: int) -> Ledger:
-        opened.append(open_ledger(tables, implementation=implementation, **options))
+    def open_one(tables: Sequence[TableSchema] = TABLES, capacity_bytes: int = 1 << 28) -> Ledger:
+        opened.append(open_ledger(tables, implementation=implementation, capacity_bytes=capacity_bytes))
         return opened[-1]
 
     yield open_one
@@ -46,12 +48,11 @@ def ledger(opener: Opener) -> Ledger:
 
 @pytest.fixture
 def drive() -> Driver:
-    """Runs a function of drivers.py in a fresh interpreter, where it may fork and kill; gives what it returned."""
+    """Runs a driver in a fresh interpreter, where it may fork and kill; gives what it returned."""
 
-    def run(name: str, *arguments: object, timeout: float = 120) -> Any:
-        command = [sys.executable, "-m", "ledger.drivers", name, json.dumps(arguments)]
-        here = Path(__file__).parent
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=here.parent, check=False)
+    def run(room: str, name: str, *arguments: object) -> Any:
+        command = [sys.executable, "-m", "ledger.drivers", room, name, json.dumps(arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=TESTS, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

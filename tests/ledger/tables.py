@@ -42,14 +42,19 @@ def cells(ledger: Ledger, table: int, row: RowView) -> list[int]:
 
 def totals(ledger: Ledger, table: int = 0) -> list[int]:
     """Cell by cell, the sum over all rows of a table."""
-    return [sum(column) for column in zip(*(cells(ledger, table, row) for row in ledger.tables[table].rows()), strict=True)]
+    return [
+        sum(column) for column in zip(*(cells(ledger, table, row) for row in ledger.tables[table].rows()), strict=True)
+    ]
 
 
 def gauges(ledger: Ledger, table: int = 1) -> dict[tuple[str, ...], list[int]]:
     """The combined gauges by the rows' values."""
     columns = sum(measure.kind is Kind.GAUGE for measure in ledger.tables[table].schema.measures)
     combined = ledger.tables[table].gauges()
-    return {row.values: list(combined[row.index * columns : (row.index + 1) * columns]) for row in ledger.tables[table].rows()}
+    return {
+        row.values: list(combined[row.index * columns : (row.index + 1) * columns])
+        for row in ledger.tables[table].rows()
+    }
 
 
 def values(rows: Iterable[RowView]) -> list[tuple[str, ...]]:

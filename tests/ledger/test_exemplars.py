@@ -33,7 +33,15 @@ def test_the_newest_stays(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     ("trace", "span"),
-    [(TRACE[:-1], SPAN), (TRACE, SPAN + "0"), ("0" * 32, SPAN), (TRACE, "0" * 16), ("g" * 32, SPAN), (None, SPAN), ("é" * 16, SPAN)],
+    [
+        (TRACE[:-1], SPAN),
+        (TRACE, SPAN + "0"),
+        ("0" * 32, SPAN),
+        (TRACE, "0" * 16),
+        ("g" * 32, SPAN),
+        (None, SPAN),
+        ("é" * 16, SPAN),
+    ],
 )
 def test_what_is_no_id_is_dropped(ledger: Ledger, trace: str, span: str) -> None:
     ledger.tables[0].row("m", "r").exemplify(trace, span, 0.25)

@@ -52,7 +52,24 @@ def test_a_tenth_ten_million_times_is_exact(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [math.nan, math.inf, -math.inf, -1, -0.001, -1e-300, 1e300, 10**30, -(10**30), "5", b"5", [], Decimal(5), 5j, ELAPSED, MARKED],
+    [
+        math.nan,
+        math.inf,
+        -math.inf,
+        -1,
+        -0.001,
+        -1e-300,
+        1e300,
+        10**30,
+        -(10**30),
+        "5",
+        b"5",
+        [],
+        Decimal(5),
+        5j,
+        ELAPSED,
+        MARKED,
+    ],
 )
 def test_what_is_not_taken_is_counted_and_the_rest_recorded(ledger: Ledger, value: Value) -> None:
     row = ledger.tables[0].row("m", "r")
@@ -160,7 +177,7 @@ def test_both_implementations_agree_on_any_number(
     )
     read = []
     for name in ("native", "python"):
-        ledger = open_ledger([schema], implementation=name, capacity_bytes=1 << 20)  # type: ignore[arg-type]  # a literal
+        ledger = open_ledger([schema], implementation=name, capacity_bytes=1 << 20)
         row = ledger.tables[0].row()
         for distribution, total, gauge in observed:
             row.record(distribution, total)
@@ -195,4 +212,4 @@ def test_arguments_that_are_the_programs_own_mistake(ledger: Ledger) -> None:
     row = ledger.tables[0].row("m", "r")
     for call in (row.add, row.set, row.exemplify):
         with pytest.raises(TypeError):
-            call(1)  # type: ignore[call-arg]  # the point of the test
+            call(1)  # type: ignore[call-arg, arg-type]  # the point of the test

@@ -1,6 +1,7 @@
 /* Ledger: opening one from its schema, and the whole of it as a reader sees it. */
 #include "core.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,9 +125,11 @@ PyObject *ledger_open(PyObject *module, PyObject *args) {
     PyEval_RestoreThread(state);
     free(forms);
     if (claimed == 0) return ledger_of(book, descriptions);
-    if (book->segment)
-        problem = (Problem){0, "every worker slot is taken by a live process, or the file cannot be locked",
-                            "open it with a larger max_workers (the file has to be made anew), or stop some processes"};
+    if (book->segment && claimed == EUSERS)
+        problem = (Problem){0, "every worker slot is taken by a live process",
+                            "stop some of them, or have the file made anew with a larger max_workers"};
+    else if (book->segment)
+        problem = (Problem){claimed, NULL, "look whether a process that uses it is stopped, or choose another path"};
     book_drop(book);
     return refused(path, &problem);
 }

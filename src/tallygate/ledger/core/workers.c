@@ -29,30 +29,41 @@ static int slot_live(Segment *segment, uint32_t slot) {
     return atomic_load_explicit(&segment->workers[slot].state, acquire) == SLOT_LIVE && slot_alive(segment, slot);
 }
 
-/* Takes the slot's lock for as long as this process lives, and not a fork of it.
+/* Another open file of the same segment, with locks of its own. */
+static int open_again(Segment *segment) {
+    char name[40];
+    int fd = segment_descriptor(segment), own = -1;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd); /* works when the file has been removed, too */
+    if (fd >= 0) own = open(name, O_RDWR | O_CLOEXEC);
+    if (own < 0) own = open(segment->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (own >= 0 && !segment_owns(segment, own)) {
+        close(own);
+        own = -1;
+    }
+    return own;
+}
+
+/* Takes the slot's lock for as long as this process lives, and not a fork of it. 0, or an errno.
  *
  * The lock belongs to an open file of its own, and that is kept open by a mapping that no child inherits. So there
- * is no descriptor that the program could close by mistake. *spare is to be closed once no POSIX lock is held.
+ * is no descriptor that the program could close by mistake. *own is to be closed once no POSIX lock is held.
  */
-static int hold_slot(Segment *segment, uint32_t slot, void **life, int *spare) {
-    *life = NULL, *spare = -1;
+static int hold_slot(Segment *segment, uint32_t slot, void **life, int *own) {
+    *life = NULL;
     if (!segment->path) return 0; /* its identity tells */
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot_byte(slot), .l_len = 1};
 #if defined(F_OFD_SETLK) && defined(MADV_DONTFORK)
-    char name[40];
-    int fd = segment_descriptor(segment), own;
-    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    own = fd < 0 ? -1 : open(name, O_RDWR | O_CLOEXEC);
-    if (own < 0) own = open(segment->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (own >= 0 && segment_owns(segment, own) && fcntl(own, F_OFD_SETLK, &lock) == 0) {
-        void *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, own, 0);
-        if (page != MAP_FAILED && madvise(page, 4096, MADV_DONTFORK) == 0) {
-            *life = page, *spare = own;
-            return 0;
+    if (*own < 0) *own = open_again(segment);
+    if (*own >= 0) {
+        if (fcntl(*own, F_OFD_SETLK, &lock) == 0) {
+            void *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, *own, 0);
+            int error = page == MAP_FAILED ? errno : 0;
+            if (page != MAP_FAILED && madvise(page, 4096, MADV_DONTFORK) == 0) *life = page;
+            return *life ? 0 : error ? error : EINVAL;
         }
-        if (page != MAP_FAILED) munmap(page, 4096);
+        if (errno == EAGAIN || errno == EACCES) return EAGAIN;
+        *own = -1; /* stays open for good: closing it would give up the POSIX lock that is taken instead */
     }
-    /* Here `own` stays open for good, if it is: closing it would give up the lock that is taken next. */
 #endif
     int kept = segment_descriptor(segment);
     if (kept >= 0 && fcntl(kept, F_SETLK, &lock) == 0) return 0;
@@ -94,13 +105,13 @@ static void clear_gauges(const Book *book, WorkerSlot *worker) {
 int worker_claim(Book *book) {
     Segment *segment = book->segment;
     uint32_t epoch = atomic_load(&fork_epoch);
-    int spare = -1, error = segment_lock(segment);
+    int own = -1, error = segment_lock(segment);
     if (error) return error;
     if (segment->mine_epoch != epoch) {
         memset(segment->mine, 0, segment->header->workers);
         segment->mine_epoch = epoch;
     }
-    error = book->slot_epoch == epoch ? 0 : EAGAIN; /* another thread was quicker */
+    error = book->slot_epoch == epoch ? 0 : EUSERS; /* another thread may have been quicker */
     for (uint32_t slot = 0; error && slot < segment->header->workers; slot++) {
         WorkerSlot *worker = &segment->workers[slot];
         if (slot_live(segment, slot)) continue;
@@ -109,7 +120,12 @@ int worker_claim(Book *book) {
         CRASH_POINT(8);
         clear_gauges(book, worker);
         CRASH_POINT(9);
-        if (hold_slot(segment, slot, &book->life, &spare) != 0) break;
+        int held = hold_slot(segment, slot, &book->life, &own);
+        if (held == EAGAIN || held == EACCES) continue; /* its owner is just closing it */
+        if (held != 0) {
+            error = held;
+            break;
+        }
         CRASH_POINT(10);
         worker->pid = (uint32_t)getpid();
         worker->started = clock_seconds(CLOCK_REALTIME);
@@ -120,9 +136,9 @@ int worker_claim(Book *book) {
         error = 0;
     }
     /* Closing it would give up this process's POSIX locks on the file: so give back the creation lock first. */
-    if (spare >= 0) {
+    if (own >= 0) {
         file_lock(segment->fd, F_UNLCK, 0, 0);
-        close(spare);
+        close(own);
     }
     segment_unlock(segment);
     return error;
