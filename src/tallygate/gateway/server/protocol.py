@@ -105,11 +105,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._barren += len(data)
         self._produced = False
         try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # We speak nothing else: the request is answered as any other, what follows it cannot be understood.
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._decline_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(*(self._refusal or (400, f"invalid HTTP request: {error}")))
             return
@@ -141,11 +140,18 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Trailers come here too: behind the body nothing may add to the head that was acted upon.
-        if self._in_head:
-            super().on_header(name, value)
+        if not self._in_head:
+            return
+        # The parser would refuse this too, but only after the head was acted upon.
+        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            self._refusal = (400, "invalid HTTP request: the only transfer coding known here is chunked")
+            raise _Refused
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self.parser.should_upgrade():
+            return
         self._produced = True
         if self._barren > self.limits.head_bytes:
             # The count may include the beginning of the body: count exactly.
@@ -166,10 +172,30 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._produced = True
         super().on_message_complete()
         if self._phase == Phase.DISCARDING:
             self._rest()
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """The parser stops at an offered upgrade (clients with HTTP/2 offer one with any request) and takes no body.
+        We speak nothing else, so the request is read again as if there had been no offer."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self._refusal = (400, "invalid HTTP request: this is no proxy, CONNECT is not served")
+            raise httptools.HttpParserError
+        lines = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b", ".join(one for one in value.split(b",") if one.strip().lower() != b"upgrade")
+            if name != b"upgrade":
+                lines.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
+        # As the base class has it: what follows a last request is not an error of that request.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     # What the request's cycle calls
 

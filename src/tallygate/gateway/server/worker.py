@@ -6,10 +6,11 @@ import gc
 import logging
 import socket
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 
+from tallygate.gateway.server.limits import Limits
 from tallygate.gateway.server.plan import Plan, resolve
 from tallygate.gateway.server.protocol import GuardedConfig, GuardedProtocol
 from tallygate.gateway.server.sockets import BACKLOG, StartError
@@ -131,8 +132,8 @@ async def _run(
     plan: Plan, sockets: Sockets, on_ready: Callable[[], None], signals: Sequence[int], parent: socket.socket | None
 ) -> None:
     app = resolve(plan.factory)(plan.settings)
-    main = Server(_config(app, plan, lifespan="auto"), plan.grace)
-    sides = [Server(_config(resolve(side.select)(app), plan, lifespan="off"), 1.0) for side in plan.sides]
+    main = Server(server_config(app, plan.limits, lifespan="auto"), plan.grace)
+    sides = [Server(server_config(resolve(side.select)(app), plan.limits, lifespan="off"), 1.0) for side in plan.sides]
     loop = asyncio.get_running_loop()
 
     for number in signals:
@@ -164,13 +165,14 @@ async def _all_ready(servers: list[Server]) -> None:
         await server.ready.wait()
 
 
-def _config(app: Any, plan: Plan, lifespan: str) -> GuardedConfig:
+def server_config(app: Any, limits: Limits, *, lifespan: Literal["auto", "off"] = "off") -> GuardedConfig:
+    """uvicorn's configuration for our protocol: no access log, no headers of its own."""
     config = GuardedConfig(
         app,
         http=GuardedProtocol,
         ws="none",
         interface="asgi3",
-        lifespan=lifespan,  # type: ignore[arg-type]  # a literal's type, of which mypy sees only str
+        lifespan=lifespan,
         log_config=None,
         log_level=logging.WARNING,
         access_log=False,
@@ -178,5 +180,5 @@ def _config(app: Any, plan: Plan, lifespan: str) -> GuardedConfig:
         server_header=False,
         date_header=False,
     )
-    config.limits = plan.limits
+    config.limits = limits
     return config
