@@ -1,0 +1,1 @@
+"""One file per API, each with its published shapes."""
