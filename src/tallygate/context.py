@@ -1,0 +1,59 @@
+"""Dimensions that hold for everything recorded inside a block: who calls, from where, for what."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from contextvars import ContextVar, Token
+from types import TracebackType
+
+Dimensions = dict[str, str]
+
+current: ContextVar[Dimensions | None] = ContextVar("tallygate_context", default=None)
+"""What the innermost block and those around it set, by dimension name; None outside of any."""
+
+
+class context:
+    """``with context(route="chat", agent_id="a1"): ...``: every fact recorded inside has these dimensions.
+
+    route, agent_id, agent_name, agent_type, external_agent_id, source, and the configured custom labels. Blocks nest;
+    the inner one wins, and so do arguments given to a tracker itself. Follows tasks as context variables do. Each
+    block takes an object of its own.
+    """
+
+    __slots__ = ("_dimensions", "_token")
+
+    def __init__(
+        self,
+        *,
+        route: str | None = None,
+        agent_id: str | None = None,
+        agent_name: str | None = None,
+        agent_type: str | None = None,
+        external_agent_id: str | None = None,
+        source: str | None = None,
+        **custom: str | None,
+    ) -> None:
+        given = {
+            "route": route,
+            "agent_id": agent_id,
+            "agent_name": agent_name,
+            "agent_type": agent_type,
+            "external_agent_id": external_agent_id,
+            "source": source,
+            **custom,
+        }
+        self._dimensions: Dimensions = {name: value for name, value in given.items() if value is not None}
+        self._token: Token[Dimensions | None] | None = None
+
+    def __enter__(self) -> None:
+        outer = current.get()
+        self._token = current.set({**outer, **self._dimensions} if outer else self._dimensions)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            token, self._token = self._token, None
+            # ValueError: a generator closed from another task; the context that was set here is gone with its task.
+            with suppress(ValueError):
+                current.reset(token)

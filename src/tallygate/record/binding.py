@@ -1,0 +1,91 @@
+"""What a tracker needs of the ledger, found once per set of labels: rows, price, how to mark exemplars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tallygate.errors import ERROR_TYPES, ErrorType
+from tallygate.facts import OUTCOMES, LLMCall, LLMInFlight, LLMOutputChunk
+
+if TYPE_CHECKING:
+    from tallygate.declare import Fact
+    from tallygate.ledger.interface import Row, Table
+    from tallygate.pricing import Price
+
+Exemplifier = Callable[[], tuple[str, str] | None]
+"""Tells trace id and span id (hexadecimal) of the sampled span that is current; None when there is none."""
+
+Key = tuple[str, str, str, str, bool, str | None, str | None, str | None, str | None, str | None, str | None]
+"""Arguments of a call that are dimensions, in the order of ``ARGUMENTS``."""
+
+ARGUMENTS = (
+    "provider",
+    "model",
+    "operation",
+    "endpoint",
+    "stream",
+    "route",
+    "agent_id",
+    "agent_name",
+    "agent_type",
+    "external_agent_id",
+    "source",
+)
+FROM_CONTEXT = ARGUMENTS[5:]
+"""Dimensions that a context can set."""
+
+_ENDING = ("status_code", "outcome", "error_type")
+
+
+class Binding:
+    """The rows of calls with the same labels."""
+
+    __slots__ = ("_rows", "_table", "_values", "chunks", "completed", "endpoint", "exemplar", "in_flight", "model",
+                 "price", "provider", "stream")  # fmt: skip
+
+    def __init__(
+        self,
+        tables: Mapping[type[Fact], Table],
+        values: Mapping[str, str],
+        price: Price | None,
+        exemplar: Exemplifier | None,
+    ) -> None:
+        """values: by dimension name, the ending left out; dimensions not named are ''."""
+        self._table = tables[LLMCall]
+        self._values = dict.fromkeys(self._table.schema.dimensions, "") | dict(values)
+        self._rows: dict[tuple[str, str, str], Row] = {}
+        self.provider, self.model, self.endpoint = values["provider"], values["model"], values["endpoint"]
+        self.stream = values["stream"] == "true"
+        self.price, self.exemplar = price, exemplar
+        self.in_flight = _row(tables[LLMInFlight], self._values)
+        self.chunks = _row(tables[LLMOutputChunk], self._values) if self.stream else None
+        self.completed = self.row("200", "completed", "")
+
+    def row(self, status_code: str, outcome: str, error_type: str) -> Row:
+        """The row of calls that end like this. An outcome or error type outside the vocabulary is put right."""
+        if outcome not in OUTCOMES:
+            outcome = "failed" if error_type else "completed"
+        if outcome != "failed":
+            error_type = ""
+        elif error_type not in ERROR_TYPES:
+            error_type = ErrorType.OTHER.value
+        ending = (status_code, outcome, error_type)
+        row = self._rows.get(ending)
+        if row is None:
+            row = _row(self._table, self._values | dict(zip(_ENDING, ending, strict=True)))
+            self._rows[ending] = row
+        return row
+
+
+def _row(table: Table, values: Mapping[str, str]) -> Row:
+    return table.row(*[values[name] for name in table.schema.dimensions])
+
+
+def values_of(key: Sequence[object], custom: Mapping[str, str]) -> dict[str, str]:
+    """Dimension values by name: unset ones are '', truth is 'true' or 'false'."""
+    values = {
+        name: "" if given is None else str(given).lower() if given is True or given is False else str(given)
+        for name, given in zip(ARGUMENTS, key, strict=True)
+    }
+    return values | dict(custom)

@@ -1,0 +1,235 @@
+"""Writing facts: one method per kind of event. None of them ever raises into the program that is watched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from tallygate.context import Dimensions, current
+from tallygate.declare import Fact
+from tallygate.facts import CacheLookup, Dropped, GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall
+from tallygate.record.binding import ARGUMENTS, FROM_CONTEXT, Binding, Exemplifier, Key, values_of
+from tallygate.record.call import LLMCallTracker
+from tallygate.record.nothing import NO_ACTIVITY
+
+if TYPE_CHECKING:
+    from tallygate.ledger.interface import Activity, Table
+    from tallygate.pricing import PriceList
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+UNKNOWN_MODEL = "other"
+"""Label of a model that nobody knows."""
+MOST_BINDINGS = 4096
+"""How many label sets are kept bound; more are looked up again, which is slower and as exact."""
+
+_log = logging.getLogger("tallygate")
+
+
+class Recorder:
+    """The writing half of a tally.
+
+    tables: the ledger's, by fact. custom_labels: label names by the configuration's key, see ``record.labels``.
+    known_models: when given, models that are neither among them nor in the price catalogue are labelled 'other'.
+    exemplar: asked when a call ends for the trace it belongs to.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[type[Fact], Table],
+        prices: PriceList,
+        *,
+        custom_labels: Mapping[str, str] | None = None,
+        known_models: Collection[str] | None = None,
+        exemplar: Exemplifier | None = None,
+    ) -> None:
+        self.tables, self.prices = tables, prices
+        self.enabled = bool(tables)
+        self.bindings: dict[tuple[object, ...], Binding] = {}
+        names = dict(custom_labels or {})
+        self._custom = {**names, **{name: name for name in names.values()}}
+        self._known_models = None if known_models is None else frozenset(known_models)
+        self._exemplar = exemplar
+        self._logged: set[tuple[str, str]] = set()
+
+    # LLM calls
+
+    def track_llm_call(
+        self,
+        provider: str,
+        model: str,
+        operation: str = "chat",
+        endpoint: str = "",
+        route: str | None = None,
+        stream: bool = False,
+        agent_id: str | None = None,
+        agent_name: str | None = None,
+        agent_type: str | None = None,
+        external_agent_id: str | None = None,
+        source: str | None = None,
+        **custom: str | None,
+    ) -> LLMCallTracker:
+        """A tracker for one call; its clock starts when its block is entered or with ``start``.
+
+        operation: chat, text_completion, embeddings or generate_content. endpoint: path of the provider's API. What is
+        None comes from the ``context``. custom: values of the configured custom labels, by key or label name.
+        """
+        return LLMCallTracker(
+            self,
+            (provider, model, operation, endpoint, stream, route, agent_id, agent_name, agent_type, external_agent_id,
+             source),
+            custom,
+        )  # fmt: skip
+
+    def refused_llm_call(
+        self,
+        *,
+        status_code: int | str,
+        error_type: str,
+        operation: str = "chat",
+        endpoint: str = "",
+        stream: bool = False,
+        provider: str = "unknown",
+        model: str = UNKNOWN_MODEL,
+        **dimensions: str | None,
+    ) -> None:
+        """A call that was refused before it went anywhere: counted as failed, without any time or tokens."""
+        if not self.enabled:
+            return
+        try:
+            given = {name: dimensions.pop(name, None) for name in FROM_CONTEXT}
+            key: Key = (provider, model, operation, endpoint, stream, *given.values())  # type: ignore[assignment]  # the length of given is not known to the checker
+            self.bind_in(key, dimensions, current.get()).row(str(status_code), "failed", error_type).record()
+        except Exception as problem:
+            self.failed(LLMCall, problem)
+
+    def seed_llm(
+        self,
+        *,
+        provider: str,
+        model: str,
+        operation: str = "chat",
+        endpoint: str = "",
+        stream: bool = False,
+        **dimensions: str | None,
+    ) -> None:
+        """Let these labels show at 0 before the first call: completed, and failed by the provider."""
+        if not self.enabled:
+            return
+        try:
+            given = {name: dimensions.pop(name, None) for name in FROM_CONTEXT}
+            key: Key = (provider, model, operation, endpoint, stream, *given.values())  # type: ignore[assignment]  # as above
+            self.bind_in(key, dimensions, current.get()).row("500", "failed", "provider_server_error")
+        except Exception as problem:
+            self.failed(LLMCall, problem)
+
+    def canonical_model(self, provider: str, model: str) -> str | None:
+        """The configured or catalogued name that ``model`` means at ``provider``; None when nobody knows it.
+
+        There are only so many such names, so they are safe as label values.
+        """
+        return self.prices.canonical_model(provider, model)
+
+    def bind(self, key: Key, custom: tuple[tuple[str, str], ...] = ()) -> Binding:
+        """Rows and price of calls with these labels."""
+        values = values_of(key, dict(custom))
+        provider, model = values["provider"], values["model"]
+        if self._known_models is not None and model not in self._known_models:
+            values["model"] = self.prices.canonical_model(provider, model) or UNKNOWN_MODEL
+        binding = Binding(self.tables, values, self.prices.price_of(provider, model), self._exemplar)
+        if len(self.bindings) >= MOST_BINDINGS:
+            self.bindings.clear()
+        self.bindings[(key, custom) if custom else key] = binding
+        return binding
+
+    def bind_in(self, key: Key, custom: Mapping[str, str | None], context: Dimensions | None) -> Binding:
+        """``bind``, with what is unset taken from the context, and custom labels put in."""
+        labels: dict[str, str] = {}
+        if context:
+            filled = list(key)
+            for name, value in context.items():
+                if name not in FROM_CONTEXT:
+                    self._label(labels, name, value)
+                elif filled[ARGUMENTS.index(name)] is None:
+                    filled[ARGUMENTS.index(name)] = value
+            key = tuple(filled)  # type: ignore[assignment]  # the length of a list is not known to the checker
+        for name, given in custom.items():
+            if given is not None:
+                self._label(labels, name, given)
+        if not labels:
+            return self.bindings.get(key) or self.bind(key)
+        ordered = tuple(sorted(labels.items()))
+        return self.bindings.get((key, ordered)) or self.bind(key, ordered)
+
+    def _label(self, labels: dict[str, str], key: str, value: str) -> None:
+        name = self._custom.get(key)
+        if name is None:
+            problem = LookupError(f"{key!r} is no dimension and no configured custom label")
+            self.failed(LLMCall, problem, "invalid_dimension")
+        else:
+            labels[name] = str(value)
+
+    # The gateway and other HTTP servers
+
+    def http_request(
+        self,
+        *,
+        method: str,
+        route: str,
+        status_code: int | str,
+        seconds: float,
+        request_size: int | None = None,
+        response_size: int | None = None,
+    ) -> None:
+        """An HTTP request was served. route: its template. Sizes in bytes, None when not known."""
+        if not self.enabled:
+            return
+        try:
+            row = self.tables[HTTPRequest].row(method if method in METHODS else "OTHER", route, str(status_code))
+            row.record(seconds, request_size, response_size)
+        except Exception as problem:
+            self.failed(HTTPRequest, problem)
+
+    def http_in_flight(self) -> Activity:
+        """Count an HTTP request as being served until ``finish()`` of the result, or its end."""
+        if not self.enabled:
+            return NO_ACTIVITY
+        try:
+            return self.tables[HTTPInFlight].row().begin()
+        except Exception as problem:
+            self.failed(HTTPInFlight, problem)
+            return NO_ACTIVITY
+
+    def gateway_phase(self, endpoint: str, phase: str, status: str, stream: str, seconds: float) -> None:
+        """A step of a request's way took so long. The words are those of ``facts.GatewayPhase``."""
+        if not self.enabled:
+            return
+        try:
+            self.tables[GatewayPhase].row(endpoint, phase, status, stream).record(seconds)
+        except Exception as problem:
+            self.failed(GatewayPhase, problem)
+
+    def cache_lookup(self, cache: str, hit: bool, route: str | None = None) -> None:
+        """A look into a cache. route: None for the context's."""
+        if not self.enabled:
+            return
+        try:
+            if route is None:
+                route = (current.get() or {}).get("route", "")
+            self.tables[CacheLookup].row(cache, route, "hit" if hit else "miss").record()
+        except Exception as problem:
+            self.failed(CacheLookup, problem)
+
+    # When recording itself goes wrong
+
+    def failed(self, fact: type[Fact], problem: Exception, reason: str = "internal") -> None:
+        """Count an observation that could not be recorded, and log the first of its kind."""
+        try:
+            if self.enabled:
+                self.tables[Dropped].row(fact.__name__, reason).record()
+            if (fact.__name__, reason) not in self._logged:
+                self._logged.add((fact.__name__, reason))
+                what = f"{fact.__name__} not recorded; counted as dropped ({reason}) from now on"
+                _log.error("%s: %s", what, problem, exc_info=problem)
+        except Exception:  # the last resort: there is nowhere left to say it
+            _log.debug("cannot count a dropped observation", exc_info=True)

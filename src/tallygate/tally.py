@@ -1,0 +1,166 @@
+"""The tally: facts and dialects put together over one ledger. Records, and renders what was recorded."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
+
+from tallygate.declare import Fact
+from tallygate.dialects import DIALECTS, Dialect, Plan, boundaries, resolve, table_schema
+from tallygate.dialects.families import DialectError
+from tallygate.exposition.render import Family, render
+from tallygate.facts import FACTS, BuildInfo, ProviderInfo, Scrape
+from tallygate.ledger import DEFAULT_CAPACITY, Implementation, implementation_name, open_ledger
+from tallygate.ledger.interface import Ledger, Table
+from tallygate.pricing import PriceList, PriceOverride
+from tallygate.record.binding import Exemplifier
+from tallygate.record.labels import custom_labels as labels_by_key
+from tallygate.record.recorder import Recorder
+
+MOST_PLANS = 16
+"""How many combinations of dialects stay ready to be read; a plan made again is slower, and as right."""
+
+
+def package_version() -> str:
+    """The version of the installed package; '0' when it runs from a bare checkout."""
+    try:
+        return version("tallygate")
+    except PackageNotFoundError:
+        return "0"
+
+
+class Tally(Recorder):
+    """Records facts (see ``Recorder``) and renders them in any dialect.
+
+    dialects: shown by default, by name or as ``Dialect``; all that come with Tallygate can be asked for besides.
+    custom_labels: further labels of LLM metrics, by key (``my-team`` becomes ``my_team``). path: the ledger's file when
+    worker processes share it. price_overrides: before the catalogue's prices. catalogue_providers: which provider of
+    the catalogue a configured name is. known_models: see ``Recorder``. exemplar: tells the sampled span that is
+    current. enabled: False records nothing and renders nothing. implementation: native or python, as
+    ``ledger.open_ledger``.
+
+    Raises CustomLabelError, DialectError, UnknownDialect, LedgerError or ValueError for what cannot be set up so.
+    """
+
+    def __init__(
+        self,
+        *,
+        dialects: Sequence[str | Dialect] = ("tallygate",),
+        custom_labels: Sequence[str] = (),
+        path: str | os.PathLike[str] | None = None,
+        price_overrides: Iterable[PriceOverride] = (),
+        catalogue_providers: Mapping[str, str] | None = None,
+        known_models: Collection[str] | None = None,
+        service: str = "tallygate",
+        environment: str = "development",
+        deployment_version: str = "unknown",
+        exemplar: Exemplifier | None = None,
+        enabled: bool = True,
+        implementation: Implementation | None = None,
+        capacity_bytes: int = DEFAULT_CAPACITY,
+    ) -> None:
+        self.dialects = _known(dialects)
+        self.default_dialects = tuple(dialect if isinstance(dialect, str) else dialect.name for dialect in dialects)
+        resolve(self.default_dialects, self.dialects)
+        labels = labels_by_key(custom_labels, FACTS)
+        self.ledger: Ledger | None = None
+        tables: dict[type[Fact], Table] = {}
+        self._custom_names = tuple(labels.values())
+        if enabled:
+            kept = boundaries(self.dialects.values())
+            schemas = [table_schema(fact, kept, self._custom_names) for fact in FACTS]
+            self.ledger = open_ledger(schemas, path, implementation=implementation, capacity_bytes=capacity_bytes)
+            tables = dict(zip(FACTS, self.ledger.tables, strict=True))
+        super().__init__(
+            tables,
+            PriceList(price_overrides, catalogue_providers),
+            custom_labels=labels,
+            known_models=known_models,
+            exemplar=exemplar,
+        )
+        self._plans: OrderedDict[tuple[str, ...], Plan[Family]] = OrderedDict()
+        self._plans_lock = Lock()
+        if self.ledger is not None:
+            try:
+                self._plan(self.ledger, self.default_dialects)
+            except DialectError:
+                self.ledger.close()
+                raise
+            build = (package_version(), platform.python_version(), implementation_name(implementation))
+            tables[BuildInfo].row(*build, environment, service, deployment_version).set(0, 1)
+
+    def provider_info(self, *, provider: str, kind: str, model: str = "") -> None:
+        """A configured provider, and a model it serves ('' when none is listed): shown as long as this worker lives."""
+        if not self.enabled:
+            return
+        try:
+            self.tables[ProviderInfo].row(provider, kind, model).set(0, 1)
+        except Exception as problem:
+            self.failed(ProviderInfo, problem)
+
+    def render(
+        self, dialects: Sequence[str] | None = None, format: str = "text", names: Collection[str] = frozenset()
+    ) -> bytes:
+        """The page now, from all worker processes. Safe in any thread; compiled, it runs without the GIL.
+
+        dialects: by name; None for the default ones. format: text or openmetrics. names: only families that have one of
+        these sample names; all when empty. Raises UnknownDialect or DialectClash.
+        """
+        chosen = self.default_dialects if dialects is None else tuple(dict.fromkeys(dialects))
+        if self.ledger is None:
+            resolve(chosen, self.dialects)
+            return b"# EOF\n" if format == "openmetrics" else b""
+        began = time.perf_counter()
+        plan = self._plan(self.ledger, chosen)
+        exemplars = {}
+        if format == "openmetrics":
+            exemplars = {exemplar.cell: exemplar for exemplar in self.ledger.exemplars()}
+        with plan.reading(names) as page:
+            rendered = render(page.families, page.buffers, format, exemplars)
+        try:
+            row = self.tables[Scrape].row("+".join(chosen), format)
+            row.record(time.perf_counter() - began, len(rendered))
+        except Exception as problem:
+            self.failed(Scrape, problem)
+        return rendered
+
+    def _plan(self, ledger: Ledger, dialects: tuple[str, ...]) -> Plan[Family]:
+        with self._plans_lock:
+            plan = self._plans.get(dialects)
+            if plan is None:
+                plan = Plan(
+                    resolve(dialects, self.dialects),
+                    self.tables,
+                    ledger.memory,
+                    Family,
+                    custom=self._custom_names,
+                    computed=lambda: ledger.statistics()._asdict(),
+                )
+                self._plans[dialects] = plan
+                if len(self._plans) > MOST_PLANS:
+                    self._plans.popitem(last=False)
+            else:
+                self._plans.move_to_end(dialects)
+            return plan
+
+    def close(self) -> None:
+        """Give back what this worker holds. Recording goes on without effect."""
+        if self.ledger is not None:
+            self.ledger.close()
+
+
+def _known(given: Sequence[str | Dialect]) -> Mapping[str, Dialect]:
+    """All dialects that can be asked for, by name."""
+    known = dict(DIALECTS)
+    for dialect in given:
+        if isinstance(dialect, Dialect):
+            if known.get(dialect.name, dialect) is not dialect:
+                problem = "the name is taken by another dialect"
+                raise DialectError(dialect.name, "", problem, "give yours another name")
+            known[dialect.name] = dialect
+    return known
