@@ -255,6 +255,24 @@ def test_one_descriptor_and_none_is_left(drive: Driver, tmp_path: Path) -> None:
     assert (during, after) == (before + 1, before)
 
 
+def test_a_creator_that_is_stopped_holds_up_nobody(drive: Driver, tmp_path: Path) -> None:
+    result = drive("files", "stopped_creator", str(tmp_path / "ledger"))
+    assert result["ended"] == 0
+    assert (result["rows"], result["overflowed"]) == (3, 50)
+    assert result["totals"][0] == result["meanwhile"] + 51
+    assert result["meanwhile"] > 1_000  # nobody kept the interpreter while waiting
+    assert 2 <= result["waited"] < 10  # the patience for the first, none for the others
+
+
+def test_a_path_in_any_bytes(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/ledger \xff \xc3\xa9"
+    ledger = open_ledger(TABLES, os.fsdecode(path), implementation="native")
+    ledger.close()
+    assert os.path.exists(path)
+    with pytest.raises(LedgerError, match="zero byte"):
+        native(tmp_path / "zero\0byte")
+
+
 # ---- choosing ----
 
 
@@ -290,5 +308,8 @@ def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tables_that_no_ledger_can_hold(table: TableSchema, message: str) -> None:
     with pytest.raises(LedgerError, match=message):
         open_ledger([table])
+    for options in ({"capacity_bytes": 0}, {"capacity_bytes": -1}, {"max_workers": 0}, {"capacity_bytes": 1 << 60}):
+        with pytest.raises(LedgerError, match=next(iter(options))):
+            open_ledger([CALL], None, **options)
     with pytest.raises(LedgerError, match="two tables have the same name"):
         open_ledger([CALL, CALL])

@@ -67,6 +67,8 @@ def open_ledger(
     one time) of an existing file stay as they are. Raises LedgerError, with the path, the cause and the mend.
     """
     check_schemas(tables)
+    if not 4096 <= capacity_bytes <= 1 << 46:
+        raise LedgerError(f"capacity_bytes is {capacity_bytes}: it must be from 4096 to 2**46")
     if max_workers < 1 or max_workers > 65536:
         raise LedgerError(f"max_workers is {max_workers}: it must be from 1 to 65536")
     if implementation_name(implementation) == "native":
@@ -75,7 +77,7 @@ def open_ledger(
         return open_native(tables, path, capacity_bytes, max_workers)
     if path is not None:
         raise LedgerError(
-            f"cannot open the ledger {os.fspath(path)}: the pure-Python ledger cannot be shared between processes; "
+            f"cannot open the ledger {os.fsdecode(path)}: the pure-Python ledger cannot be shared between processes; "
             "leave the path out (one process), or install a C compiler and reinstall tallygate"
         )
     from tallygate.ledger import python

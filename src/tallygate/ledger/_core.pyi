@@ -6,7 +6,7 @@ from tallygate.ledger.schema import TableSchema
 _CRASH_STEPS: Final[int]
 
 def open(
-    path: str | None,
+    path: bytes | None,
     capacity_bytes: int,
     max_workers: int,
     schema: bytes,

@@ -23,7 +23,7 @@ def open_native(
         (table, len(table.dimensions), table.budget, tuple(_description(measure) for measure in table.measures))
         for table in tables
     )
-    return _core.open(None if path is None else os.fspath(path), capacity_bytes, max_workers, text, descriptions)
+    return _core.open(None if path is None else os.fsencode(path), capacity_bytes, max_workers, text, descriptions)
 
 
 def _description(measure: MeasureSchema) -> tuple[int, int, int, tuple[int, ...]]:

@@ -1,8 +1,11 @@
 """What may happen to the file of a segment."""
 
+import fcntl
 import gc
 import os
 import resource
+import threading
+import time
 from typing import Any
 
 from tallygate.ledger import LedgerError, open_ledger
@@ -97,3 +100,39 @@ def as_nobody(path: str) -> str:
     except LedgerError as error:
         return str(error)
     return ""
+
+
+def stopped_creator(path: str) -> dict[str, Any]:
+    """A process holds the creation lock and does not go on: nobody waits for it for long, or twice."""
+    ledger = open_ledger(TABLES, path)
+    known = ledger.tables[0].row("known", "r")
+    up, down = os.pipe(), os.pipe()
+
+    def work() -> None:
+        with open(path, "r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)
+            os.write(up[1], b"r")
+            os.read(down[0], 1)
+
+    pid = child(work)
+    os.read(up[0], 1)
+    recorded_meanwhile = 0
+    done = threading.Event()
+
+    def create() -> None:
+        for n in range(50):
+            ledger.tables[0].row(str(n), "r").record(0.25, 3)
+        done.set()
+
+    started = time.monotonic()
+    thread = threading.Thread(target=create)
+    thread.start()
+    while not done.is_set():
+        known.record(0.25, 3)
+        recorded_meanwhile += 1
+    thread.join()
+    waited = time.monotonic() - started
+    os.write(down[1], b"g")
+    ended = wait(pid)
+    ledger.tables[0].row("afterwards", "r").record(0.25, 3)
+    return {"ended": ended, "waited": waited, "meanwhile": recorded_meanwhile} | summary(ledger)

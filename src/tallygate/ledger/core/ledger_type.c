@@ -108,13 +108,15 @@ static PyObject *ledger_of(Book *book, PyObject *descriptions) {
 
 PyObject *ledger_open(PyObject *module, PyObject *args) {
     const char *path, *schema;
-    Py_ssize_t schema_size;
+    Py_ssize_t path_size, schema_size;
     unsigned long long capacity;
     unsigned int workers;
     PyObject *descriptions;
     Problem problem = {0};
     (void)module;
-    if (!PyArg_ParseTuple(args, "zKIy#O!", &path, &capacity, &workers, &schema, &schema_size, &PyTuple_Type, &descriptions)) return NULL;
+    if (!PyArg_ParseTuple(args, "z#KIy#O!", &path, &path_size, &capacity, &workers, &schema, &schema_size, &PyTuple_Type, &descriptions)) return NULL;
+    if (path && strlen(path) != (size_t)path_size)
+        return refused(path, &(Problem){0, "the path holds a zero byte", "choose another path"});
     Book *book = read_book(descriptions);
     RowForm *forms = book ? calloc(book->table_count + 1, sizeof *forms) : NULL;
     if (forms == NULL) return book ? (book_drop(book), PyErr_NoMemory()) : NULL;

@@ -18,7 +18,7 @@ static int put(Values *values, uint32_t *room, const char *text, size_t size) {
         values->exact = 0;
     }
     if (values->size + 2 + size > *room) {
-        uint32_t bigger = (*room ? *room * 2 : 256) + (uint32_t)size;
+        uint32_t bigger = *room * 2 + (uint32_t)size;
         unsigned char *bytes = realloc(values->bytes, bigger);
         if (bytes == NULL) return -1;
         values->bytes = bytes, *room = bigger;
@@ -50,8 +50,9 @@ static int put_surrogates(Values *values, uint32_t *room, PyObject *string) {
 }
 
 int values_pack(Values *values, PyObject *const *strings, Py_ssize_t count) {
-    uint32_t room = 0;
-    *values = (Values){.exact = 1};
+    uint32_t room = 256;
+    *values = (Values){.bytes = malloc(room), .exact = 1};
+    if (values->bytes == NULL) return -1;
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_ssize_t size;
         int outcome = -1;
