@@ -86,8 +86,7 @@ async def listening(app: App, limits: Limits | None = None, grace: float = 5.0) 
     try:
         yield Listening(server, port)
     finally:
-        server.stop()
-        server.stop()
+        server.cut()
         await serving
 
 

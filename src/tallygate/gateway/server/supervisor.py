@@ -24,7 +24,7 @@ STEADY = 30.0
 AFTER_GRACE = 5.0
 """Seconds past the grace period after which a worker that does not end is killed."""
 
-_READY, _FAILED = b"+", b"-"
+_READY, _FAILED, _CUT = b"+", b"-", b"!"
 
 # Spawned, not forked: a fork would copy threads' locks and the parent's event loop; a worker opens all it needs itself.
 _spawn = multiprocessing.get_context("spawn")
@@ -64,9 +64,16 @@ class Worker:
                 listener.close()
 
     def terminate(self) -> None:
-        """Ask the process to end."""
+        """Ask the process to end when its answers are finished."""
         if self.process is not None:
             self.process.terminate()
+
+    def cut(self) -> None:
+        """Tell the process to end now."""
+        if self.line is not None:
+            # It may have ended meanwhile.
+            with contextlib.suppress(OSError):
+                self.line.sendall(_CUT)
 
     def died(self) -> int:
         """Clear the place, say how the process ended and when to fill it again."""
@@ -169,7 +176,7 @@ def _drain(workers: list[Worker], woken: socket.socket) -> None:
             _discard(woken)
             limit = min(limit, time.monotonic() + AFTER_GRACE)
             for worker in running:
-                worker.terminate()
+                worker.cut()
         for sentinel in happened:
             if sentinel in sentinels:
                 worker = sentinels[sentinel]

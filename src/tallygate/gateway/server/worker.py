@@ -42,12 +42,21 @@ class Server(uvicorn.Server):
         yield
 
     def stop(self) -> None:
-        """Drain and end; called again, wait for nobody any longer."""
-        if self._stop.is_set():
-            self.force_exit = True
-            self._cut.set()
+        """Drain and end."""
         self.should_exit = True
         self._stop.set()
+
+    def cut(self) -> None:
+        """End and wait for nobody."""
+        self.force_exit = True
+        self._cut.set()
+        self.stop()
+
+    def stop_or_cut(self) -> None:
+        """Drain and end; called again, wait for nobody any longer."""
+        if self.should_exit:
+            self.cut()
+        self.stop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, then accept connections. Raises StartError when the application refuses."""
@@ -112,8 +121,8 @@ def run_worker(
 ) -> None:
     """Serve until one of ``signals`` comes or ``parent`` (the other end of a socket pair) is gone.
 
-    The first signal drains, a second one cuts. Raises what the application's factory raises; StartError when the
-    application refuses to start.
+    The first signal drains; a second one cuts, or under a parent a byte from it. Raises what the application's
+    factory raises; StartError when the application refuses to start.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(plan, sockets, on_ready, signals, parent))
@@ -137,9 +146,10 @@ async def _run(
     loop = asyncio.get_running_loop()
 
     for number in signals:
-        loop.add_signal_handler(number, main.stop)
+        # Under a parent a second signal means nothing: some managers signal every process, and so does the parent.
+        loop.add_signal_handler(number, main.stop_or_cut if parent is None else main.stop)
     if parent is not None:
-        loop.add_reader(parent, _parent_gone, loop, parent, main)
+        loop.add_reader(parent, _heed, loop, parent, main)
     for side, listeners in zip(sides, sockets[1:], strict=True):
         main.sides.append((side, asyncio.create_task(side.serve(listeners))))
     serving = asyncio.create_task(main.serve(sockets[0]))
@@ -155,8 +165,11 @@ async def _run(
     await serving
 
 
-def _parent_gone(loop: asyncio.AbstractEventLoop, parent: socket.socket, main: Server) -> None:
+def _heed(loop: asyncio.AbstractEventLoop, parent: socket.socket, main: Server) -> None:
+    """A parent that says anything wants the end at once; one that is gone is followed in order."""
     loop.remove_reader(parent)
+    if parent.recv(1):
+        main.cut()
     main.stop()
 
 
