@@ -1,0 +1,41 @@
+"""Tallygate: every token, dollar, millisecond and error of LLM traffic, in any vocabulary of metrics.
+
+    import tallygate
+
+    tallygate.init(service="shop")
+
+    with tallygate.context(route="chat", agent_id="helper"):
+        with tallygate.track_llm_call(provider="openai", model="gpt-4o") as call:
+            response = client.chat.completions.create(...)
+            call.usage(input_tokens=..., output_tokens=...)
+
+    page = tallygate.render()
+
+A program that wants several tallies, or none that is global, makes ``Tally`` objects instead.
+"""
+
+from tallygate.context import context
+from tallygate.default import AlreadyInitialised, init, render, track_llm_call
+from tallygate.errors import ErrorType
+from tallygate.pricing import PriceOverride
+from tallygate.record.call import LLMCallTracker
+from tallygate.tally import Tally, package_version
+
+__all__ = [
+    "AlreadyInitialised",
+    "ErrorType",
+    "LLMCallTracker",
+    "PriceOverride",
+    "Tally",
+    "context",
+    "init",
+    "render",
+    "track_llm_call",
+]
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, looked up when it is asked for."""
+    if name == "__version__":
+        return package_version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,6 @@ import platform
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 
 from tallygate.declare import Fact
@@ -28,6 +27,8 @@ MOST_PLANS = 16
 
 def package_version() -> str:
     """The version of the installed package; '0' when it runs from a bare checkout."""
+    from importlib.metadata import PackageNotFoundError, version  # takes longer than all of the package
+
     try:
         return version("tallygate")
     except PackageNotFoundError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tallygate.context import current
 from tallygate.facts import LLMCall, UpstreamAttempt
+from tallygate.pricing import UNITS_PER_USD
 from tallygate.record.classify import CLIENT_GONE, ending_of
 
 if TYPE_CHECKING:
@@ -92,38 +93,7 @@ class LLMCallTracker:
                 row = binding.completed
             else:
                 row = binding.row(str(status_code), outcome, error_type)
-            elapsed = activity.elapsed
-            first = activity.marked if binding.stream else None
-            measures: tuple[Value, ...]
-            usage = self._usage
-            if usage is None or (usage[0] is None and usage[1] is None):
-                unmetered = 1 if outcome == "completed" else None
-                measures = (
-                    elapsed, first, self._headers, None, None, self._overhead, None, None, None, None, None, None, None,
-                    None, unmetered, None, self._rate_limits,
-                )  # fmt: skip
-            else:
-                read, written, cache_read, cache_write, reasoning = usage
-                price = binding.price
-                if price is None:
-                    cost, unpriced = None, 1
-                else:
-                    cost = price.cost(read or 0, written or 0, cache_read or 0, cache_write or 0, reasoning or 0) / 1e11
-                    unpriced = None
-                uncached = read
-                if read is not None and (cache_read or cache_write):
-                    uncached = max(0, read - (cache_read or 0) - (cache_write or 0))
-                per_second = per_token = None
-                if written:
-                    if elapsed:
-                        per_second = written / elapsed
-                    if first is not None and written > 1:
-                        per_token = (elapsed - first) / (written - 1)
-                measures = (
-                    elapsed, first, self._headers, per_token, per_second, self._overhead,
-                    read, written, (read or 0) + (written or 0), uncached, cache_read, cache_write, reasoning,
-                    cost, None, unpriced, self._rate_limits,
-                )  # fmt: skip
+            measures = self._measures(activity, binding, outcome)
             finished = activity.finish(row, *measures)
             if finished and binding.exemplar is not None:
                 trace = binding.exemplar()
@@ -133,6 +103,41 @@ class LLMCallTracker:
             self._recorder.failed(LLMCall, problem)
             return activity.finish()
         return finished
+
+    def _measures(self, activity: Activity, binding: Binding, outcome: str) -> tuple[Value, ...]:
+        """What the call comes to, in the order of ``LLMCall.measures`` (times in seconds, cost in USD)."""
+        usage = self._usage
+        if usage is None or (usage[0] is None and usage[1] is None):
+            return (
+                activity.elapsed, activity.marked if binding.stream else None, self._headers, None, None,
+                self._overhead, None, None, None, None, None, None, None, None,
+                1 if outcome == "completed" else None, None, self._rate_limits,
+            )  # fmt: skip
+        input_tokens, output_tokens, cache_read, cache_write, reasoning = usage
+        read, written = input_tokens or 0, output_tokens or 0
+        uncached = input_tokens
+        price = binding.price
+        cost = unpriced = None
+        if cache_read or cache_write or reasoning:
+            if uncached is not None:
+                uncached = max(0, uncached - (cache_read or 0) - (cache_write or 0))
+            if price is not None:
+                cost = price.cost(read, written, cache_read or 0, cache_write or 0, reasoning or 0) / UNITS_PER_USD
+        elif price is not None:
+            cost = price.cost(read, written) / UNITS_PER_USD
+        if price is None:
+            unpriced = 1
+        elapsed = activity.elapsed
+        first = per_token = None
+        if binding.stream:
+            first = activity.marked
+            if first is not None and written > 1:
+                per_token = (elapsed - first) / (written - 1)
+        return (
+            elapsed, first, self._headers, per_token, written / elapsed if written and elapsed else None,
+            self._overhead, input_tokens, output_tokens, read + written, uncached, cache_read, cache_write, reasoning,
+            cost, None, unpriced, self._rate_limits,
+        )  # fmt: skip
 
     def fail(self, problem: BaseException) -> bool:
         """Finish with what this exception says: failed and why, or cancelled. False when it was finished before."""
@@ -192,9 +197,15 @@ class LLMCallTracker:
         None is unset, which is not 0. May be called again: a later number replaces an earlier one.
         """
         try:
-            for tokens in (input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens):
-                if tokens is not None and (tokens.__class__ is not int or tokens < 0):
-                    raise ValueError(f"{tokens!r} is no number of tokens")
+            # Written out, as this is the hot path.
+            if not (
+                (input_tokens is None or (input_tokens.__class__ is int and input_tokens >= 0))
+                and (output_tokens is None or (output_tokens.__class__ is int and output_tokens >= 0))
+                and (cache_read_tokens is None or (cache_read_tokens.__class__ is int and cache_read_tokens >= 0))
+                and (cache_write_tokens is None or (cache_write_tokens.__class__ is int and cache_write_tokens >= 0))
+                and (reasoning_tokens is None or (reasoning_tokens.__class__ is int and reasoning_tokens >= 0))
+            ):
+                raise ValueError("a number of tokens is not a whole number, 0 or more")
             usage = (input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens)
             if self._usage is not None:
                 a, b, c, d, e = (old if new is None else new for new, old in zip(usage, self._usage, strict=True))
