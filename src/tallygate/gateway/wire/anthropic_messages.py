@@ -1,0 +1,178 @@
+"""Anthropic messages: /v1/messages."""
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Raw
+
+from tallygate.errors import ErrorType
+from tallygate.gateway.wire.error_bodies import anthropic_error
+from tallygate.gateway.wire.framing import framing_of
+from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
+from tallygate.gateway.wire.interface import Failure, Head, Usage
+from tallygate.gateway.wire.meter import Framing, WireMeter
+from tallygate.gateway.wire.partial import Partial, Unreadable
+from tallygate.gateway.wire.skim import Path
+from tallygate.gateway.wire.tokens import count
+
+
+class Request(msgspec.Struct):
+    """The head of a request."""
+
+    model: str | None = None
+    stream: bool | None = None
+
+
+class Delta(msgspec.Struct):
+    """``delta`` of content_block_delta and of message_delta. A signature or a citation is no content of its own."""
+
+    text: str | None = None
+    partial_json: str | None = None
+    thinking: str | None = None
+    stop_reason: str | None = None
+
+
+class Message(msgspec.Struct):
+    """A message, whole or as message_start begins it."""
+
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    content: str | list[Raw] | None = None
+    stop_reason: str | None = None
+
+
+class Event(msgspec.Struct):
+    """An event of a stream."""
+
+    type: str | None = None
+    delta: Delta | None = None
+    message: Message | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+
+
+class Reply(Message):
+    """A reply that is not streamed."""
+
+    type: str | None = None
+    error: Any = None
+
+
+_events, _replies = Partial(Event), Partial(Reply)
+_decode = _events.decode_strictly
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+class MessagesMeter(WireMeter):
+    """Reads replies of the messages API."""
+
+    __slots__ = ("_counts",)
+
+    paths: ClassVar[tuple[Path, ...]] = (
+        ("type",),
+        ("delta",),
+        ("usage",),
+        ("error",),
+        ("message", "model"),
+        ("message", "usage"),
+        # A reply that is not streamed.
+        ("model",),
+        ("stop_reason",),
+        ("content",),
+    )
+    content_paths: ClassVar[frozenset[Path]] = frozenset({("delta",)})
+
+    def __init__(self, framing: Framing, status: int) -> None:
+        super().__init__(framing, status)
+        self._counts: dict[str, int] = {}
+
+    def read_event(self, data: bytes) -> bool:
+        """As WireMeter.read_event; nothing is ever hidden."""
+        try:
+            event = _decode(data)
+        except (ValueError, RecursionError):
+            try:
+                event = _events.decode_leniently(data)
+            except Unreadable:
+                self.garbled()
+                return False
+        delta = event.delta
+        if delta is not None and (delta.text or delta.partial_json or delta.thinking):
+            self.contents += 1
+            return False
+        if event.message is not None:
+            self.response_model = event.message.model or self.response_model
+            self._read_usage(event.message.usage)
+        if event.usage is not None:
+            self._read_usage(event.usage)
+        if delta is not None and delta.stop_reason == "refusal":
+            self._refused(bool(self.contents))
+        if event.type == "message_stop":
+            self.complete = True
+        elif event.type == "error" or event.error:
+            self.fail_with({"error": event.error or {}})
+        return False
+
+    def read_document(self, data: bytes) -> None:
+        """As WireMeter.read_document."""
+        reply = _replies.decode(data)
+        self.response_model = reply.model or ""
+        self._read_usage(reply.usage)
+        if reply.type == "error" or reply.error:
+            self.fail_with({"error": reply.error or {}})
+        elif reply.stop_reason == "refusal":
+            self._refused(bool(reply.content))
+
+    def end_large_document(self, skimmer: Any) -> None:
+        """As WireMeter.end_large_document; content too large to be captured is content."""
+        super().end_large_document(skimmer)
+
+    def _read_usage(self, usage: dict[str, Any] | None) -> None:
+        """Counts in a stream are cumulative: the last of each counts. Input leaves out what a cache had or took."""
+        for name in _COUNTS:
+            value = count(usage, name)
+            if value is not None:
+                self._counts[name] = value
+        details = usage.get("output_tokens_details") if usage is not None else None
+        reasoning = count(details, "thinking_tokens", "reasoning_tokens")
+        if reasoning is not None:
+            self._counts["reasoning"] = reasoning
+        counts = self._counts
+        if "input_tokens" not in counts and "output_tokens" not in counts:
+            return
+        uncached, output, read, written = (counts.get(name, 0) for name in _COUNTS)
+        self.usage = Usage(uncached + read + written, output, read, written, min(counts.get("reasoning", 0), output))
+
+    def _refused(self, said_something: bool) -> None:
+        """A refusal that leaves nothing of the answer is a failure; one that ends it early is not."""
+        if not said_something:
+            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, "refusal"))
+
+
+_requests = HeadReader(Request, "model", "stream")
+
+
+class AnthropicMessages:
+    """Messages. They report usage by themselves."""
+
+    name = "anthropic_messages"
+    operation = "chat"
+    kind = "anthropic"
+    endpoint = "/messages"
+
+    def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
+        """As Wire.read_head."""
+        request = _requests.read(body)
+        return Head(checked_model(request.model), bool(request.stream))
+
+    def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
+        """As Wire.rewrite; usage comes unasked."""
+        return body if model is None else splice(body, {"model": model})
+
+    def meter(self, *, stream: bool, status: int, content_encoding: str, hide_usage: bool) -> WireMeter:
+        """As Wire.meter."""
+        return MessagesMeter(framing_of(stream, status, content_encoding, False), status)
+
+    def error_body(self, status: int, error_type: ErrorType, message: str) -> bytes:
+        """As Wire.error_body."""
+        return anthropic_error(status, error_type, message)

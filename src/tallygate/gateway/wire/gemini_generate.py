@@ -1,0 +1,200 @@
+"""Gemini: /v1beta/models/{model}:generateContent and :streamGenerateContent, as server-sent events or as a JSON array."""
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Raw
+
+from tallygate.errors import ErrorType
+from tallygate.gateway.wire.error_bodies import gemini_error
+from tallygate.gateway.wire.framing import framing_of
+from tallygate.gateway.wire.heads import HeadReader, checked_model
+from tallygate.gateway.wire.interface import Failure, Head, Usage
+from tallygate.gateway.wire.meter import Framing, WireMeter
+from tallygate.gateway.wire.partial import Partial, Unreadable
+from tallygate.gateway.wire.skim import Path
+from tallygate.gateway.wire.tokens import count
+
+Members = dict[str, Raw] | None
+
+
+class Part(msgspec.Struct, rename="camel"):
+    """A part of the content; a signature alone is none."""
+
+    text: str | None = None
+    function_call: Members = None
+    inline_data: Members = None
+    file_data: Members = None
+    executable_code: Members = None
+    code_execution_result: Members = None
+
+    def says_something(self) -> bool:
+        """Whether it carries anything."""
+        return bool(
+            self.text
+            or self.function_call
+            or self.inline_data
+            or self.file_data
+            or self.executable_code
+            or self.code_execution_result
+        )
+
+
+class Content(msgspec.Struct):
+    """What a candidate says."""
+
+    parts: list[Part] | None = None
+
+
+class Candidate(msgspec.Struct, rename="camel"):
+    """One of the answers."""
+
+    content: Content | None = None
+    finish_reason: str | None = None
+
+    def says_something(self) -> bool:
+        """Whether any of its parts does."""
+        if self.content is None or not self.content.parts:
+            return False
+        return any(part.text or part.says_something() for part in self.content.parts)
+
+
+class PromptFeedback(msgspec.Struct, rename="camel"):
+    """Tells why a prompt was refused."""
+
+    block_reason: str | None = None
+
+
+class Chunk(msgspec.Struct, rename="camel"):
+    """A reply or a chunk of one."""
+
+    candidates: list[Candidate] | None = None
+    usage_metadata: dict[str, Any] | None = None
+    model_version: str | None = None
+    prompt_feedback: PromptFeedback | None = None
+    error: Any = None
+
+
+_chunks = Partial(Chunk)
+_decode = _chunks.decode_strictly
+_COUNTS = (
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "cachedContentTokenCount",
+)
+_FILTERED = frozenset(
+    (
+        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION", "MODEL_ARMOR",
+    )
+)  # fmt: skip
+"""Finish reasons of filters."""
+
+
+class GenerateMeter(WireMeter):
+    """Reads replies of generateContent and streamGenerateContent."""
+
+    __slots__ = ("_counts",)
+
+    paths: ClassVar[tuple[Path, ...]] = (
+        ("usageMetadata",),
+        ("modelVersion",),
+        ("promptFeedback",),
+        ("error",),
+        ("candidates", "*", "content"),
+        ("candidates", "*", "finishReason"),
+    )
+    content_paths: ClassVar[frozenset[Path]] = frozenset({("candidates", "*", "content")})
+
+    def __init__(self, framing: Framing, status: int) -> None:
+        super().__init__(framing, status)
+        self._counts: dict[str, int] = {}
+
+    def read_event(self, data: bytes) -> bool:
+        """As WireMeter.read_event; nothing is ever hidden."""
+        try:
+            chunk = _decode(data)
+        except (ValueError, RecursionError):
+            try:
+                chunk = _chunks.decode_leniently(data)
+            except Unreadable:
+                self.garbled()
+                return False
+        candidates = chunk.candidates
+        if candidates:
+            for candidate in candidates:
+                if candidate.says_something():
+                    self.contents += 1
+                    break
+        self._read_rest(chunk, bool(self.contents))
+        return False
+
+    def read_document(self, data: bytes) -> None:
+        """As WireMeter.read_document."""
+        chunk = _chunks.decode(data)
+        self._read_rest(chunk, any(candidate.says_something() for candidate in chunk.candidates or ()))
+
+    def _read_rest(self, chunk: Chunk, said_something: bool) -> None:
+        if chunk.usage_metadata is not None:
+            self._read_usage(chunk.usage_metadata)
+        if chunk.model_version is not None:
+            self.response_model = chunk.model_version
+        if chunk.error:
+            self.fail_with({"error": chunk.error})
+        feedback = chunk.prompt_feedback
+        if feedback is not None and feedback.block_reason and not said_something:
+            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, feedback.block_reason[:100]))
+            self.complete = True
+        for candidate in chunk.candidates or ():
+            reason = candidate.finish_reason
+            if reason:
+                self.complete = True
+                # A filter that leaves nothing of the answer is a failure; one that ends it early is not.
+                if reason in _FILTERED and not said_something:
+                    self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, reason))
+
+    def _read_usage(self, usage: dict[str, Any]) -> None:
+        """Later chunks supersede earlier ones. The prompt includes what a cache had; thoughts stand beside candidates."""
+        for name in _COUNTS:
+            value = count(usage, name)
+            if value is not None:
+                self._counts[name] = value
+        if not self._counts:
+            return
+        prompt, tools, candidates, thoughts, cached = (self._counts.get(name, 0) for name in _COUNTS)
+        self.usage = Usage(prompt + tools, candidates + thoughts, min(cached, prompt), 0, thoughts)
+
+
+class Request(msgspec.Struct):
+    """A request tells the gateway nothing: model and streaming are in the path."""
+
+
+_requests = HeadReader(Request)
+
+
+class GeminiGenerate:
+    """generateContent. It reports usage by itself."""
+
+    name = "gemini_generate"
+    operation = "generate_content"
+    kind = "gemini"
+    endpoint = "/models/{model}:generateContent"
+
+    def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
+        """As Wire.read_head."""
+        _requests.read(body)
+        return Head(checked_model(path_model), path_stream)
+
+    def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
+        """As Wire.rewrite; the model is in the path, and usage comes unasked."""
+        return body
+
+    def meter(self, *, stream: bool, status: int, content_encoding: str, hide_usage: bool) -> WireMeter:
+        """As Wire.meter."""
+        return GenerateMeter(framing_of(stream, status, content_encoding, False), status)
+
+    def error_body(self, status: int, error_type: ErrorType, message: str) -> bytes:
+        """As Wire.error_body."""
+        return gemini_error(status, error_type, message)

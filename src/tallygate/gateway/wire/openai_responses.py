@@ -1,0 +1,147 @@
+"""OpenAI responses: /v1/responses."""
+
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec import Raw
+
+from tallygate.errors import ErrorType
+from tallygate.gateway.wire.error_bodies import openai_error
+from tallygate.gateway.wire.framing import framing_of
+from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
+from tallygate.gateway.wire.interface import Failure, Head
+from tallygate.gateway.wire.meter import WireMeter
+from tallygate.gateway.wire.partial import Partial, Unreadable
+from tallygate.gateway.wire.skim import Path
+from tallygate.gateway.wire.tokens import openai_usage
+
+
+class Request(msgspec.Struct):
+    """The head of a request."""
+
+    model: str | None = None
+    stream: bool | None = None
+
+
+class Incomplete(msgspec.Struct):
+    """``incomplete_details``."""
+
+    reason: str | None = None
+
+
+class Response(msgspec.Struct):
+    """A response, whole or as an event tells its state."""
+
+    status: str | None = None
+    model: str | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    incomplete_details: Incomplete | None = None
+    output: list[Raw] | None = None
+
+
+class Event(msgspec.Struct):
+    """An event of a stream."""
+
+    type: str | None = None
+    delta: str | dict[str, Raw] | list[Raw] | None = None
+    response: Response | None = None
+    error: Any = None
+
+
+_responses, _events = Partial(Response), Partial(Event)
+_decode = _events.decode_strictly
+_LAST = frozenset(("response.completed", "response.incomplete", "response.failed", "response.cancelled"))
+
+
+class ResponsesMeter(WireMeter):
+    """Reads replies of the responses API."""
+
+    __slots__ = ()
+
+    paths: ClassVar[tuple[Path, ...]] = (
+        ("type",),
+        ("delta",),
+        ("code",),
+        ("message",),
+        ("response", "status"),
+        ("response", "model"),
+        ("response", "usage"),
+        ("response", "error"),
+        ("response", "incomplete_details"),
+        # A reply that is not streamed.
+        ("status",),
+        ("model",),
+        ("usage",),
+        ("error",),
+        ("incomplete_details",),
+    )
+    content_paths: ClassVar[frozenset[Path]] = frozenset({("delta",)})
+
+    def read_event(self, data: bytes) -> bool:
+        """As WireMeter.read_event; nothing is ever hidden."""
+        try:
+            event = _decode(data)
+        except (ValueError, RecursionError):
+            if data.startswith(b"[DONE]"):
+                return False
+            try:
+                event = _events.decode_leniently(data)
+            except Unreadable:
+                self.garbled()
+                return False
+        if event.delta:
+            self.contents += 1
+        elif event.response is not None:
+            self._read_response(event.response)
+            if event.type in _LAST:
+                self.complete = True
+                if event.type == "response.failed":
+                    self.fail_with({"error": event.response.error or {}})
+        elif event.type == "error" or event.error:
+            self.fail_with(msgspec.json.decode(data) if event.error is None else {"error": event.error})
+        return False
+
+    def read_document(self, data: bytes) -> None:
+        """As WireMeter.read_document."""
+        response = _responses.decode(data)
+        self._read_response(response)
+        if response.error or response.status == "failed":
+            self.fail_with({"error": response.error or {}})
+
+    def _read_response(self, response: Response) -> None:
+        self.response_model = response.model or self.response_model
+        self.usage = openai_usage(response.usage) or self.usage
+        # A filter that leaves nothing of the answer is a failure; one that ends it early is not.
+        stopped = response.incomplete_details
+        if stopped is not None and stopped.reason == "content_filter" and not self.contents and not response.output:
+            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, "content_filter"))
+
+
+_requests = HeadReader(Request, "model", "stream")
+
+
+class OpenAIResponses:
+    """Responses. They report usage by themselves."""
+
+    name = "openai_responses"
+    operation = "chat"
+    kind = "openai"
+    endpoint = "/responses"
+
+    def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
+        """As Wire.read_head."""
+        request = _requests.read(body)
+        return Head(checked_model(request.model), bool(request.stream))
+
+    def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
+        """As Wire.rewrite; usage comes unasked."""
+        return body if model is None else splice(body, {"model": model})
+
+    def meter(self, *, stream: bool, status: int, content_encoding: str, hide_usage: bool) -> WireMeter:
+        """As Wire.meter."""
+        return ResponsesMeter(framing_of(stream, status, content_encoding, False), status)
+
+    def error_body(self, status: int, error_type: ErrorType, message: str) -> bytes:
+        """As Wire.error_body."""
+        return openai_error(status, error_type, message)
