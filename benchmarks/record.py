@@ -240,14 +240,14 @@ def main() -> None:
     print(f"ledger: {implementation_name()}\n")
     ledger = open_ledger([CALL, IN_FLIGHT])
     operations = [*ledger_operations(ledger), *prometheus_operations(), *opentelemetry_operations()]
-    seconds = time_operations(operations, 10 if quick else 60)
+    seconds = time_operations(operations, 20 if quick else 80)
     call = seconds["empty C call"]
     print_table(
         ["operation", "time", "/ empty C call"],
         [[name, nanoseconds(taken), f"{taken / call:.1f}"] for name, taken in seconds.items()],
     )
-    count = 2_000 if quick else 10_000
-    ours, theirs = ledger_memory(count), prometheus_memory(count // 5)
+    count = 5_000 if quick else 10_000
+    ours, theirs = ledger_memory(count), prometheus_memory(count // 2)
     print(f"\nmemory per LLM label set: ledger {ours:.0f} B, prometheus_client {theirs:.0f} B\n")
     finish(print_gates(gates(seconds, ours / theirs)))
 

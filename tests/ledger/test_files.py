@@ -308,8 +308,10 @@ def test_the_environment_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tables_that_no_ledger_can_hold(table: TableSchema, message: str) -> None:
     with pytest.raises(LedgerError, match=message):
         open_ledger([table])
-    for options in ({"capacity_bytes": 0}, {"capacity_bytes": -1}, {"max_workers": 0}, {"capacity_bytes": 1 << 60}):
-        with pytest.raises(LedgerError, match=next(iter(options))):
-            open_ledger([CALL], None, **options)
+    for capacity in (0, -1, 1 << 60):
+        with pytest.raises(LedgerError, match=f"capacity_bytes is {capacity}: "):
+            open_ledger([CALL], capacity_bytes=capacity)
+    with pytest.raises(LedgerError, match="max_workers is 0: "):
+        open_ledger([CALL], max_workers=0)
     with pytest.raises(LedgerError, match="two tables have the same name"):
         open_ledger([CALL, CALL])

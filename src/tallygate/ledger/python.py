@@ -205,7 +205,7 @@ class Table:
             )
 
     def measure(self, index: int) -> MeasureSchema | None:
-        in_range = isinstance(index, int) and 0 <= index < len(self.schema.measures)
+        in_range = type(index) is int and 0 <= index < len(self.schema.measures)
         return self.schema.measures[index] if in_range else None
 
     def make(self, values: tuple[str, ...]) -> Row | None:

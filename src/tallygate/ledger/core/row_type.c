@@ -2,7 +2,10 @@
 #include "record.h"
 
 
+#define QUICK_INDEXES 4
+
 PyTypeObject *RowType;
+static PyObject *quick_indexes[QUICK_INDEXES];
 
 PyObject *row_new(Shape *shape, RowRecord *record) {
     Row *row = PyObject_New(Row, RowType);
@@ -42,6 +45,8 @@ static PyObject *row_record(Row *self, PyObject *const *args, Py_ssize_t count) 
 
 /* The measure of this index; NULL when there is none, which is counted. */
 static inline const Measure *measure_at(const Row *row, PyObject *index) {
+    for (int number = 0; number < QUICK_INDEXES; number++) /* small numbers are one object each: no call to read them */
+        if (index == quick_indexes[number] && number < (int)row->shape->measure_count) return &row->shape->measures[number];
     long long number = PyLong_CheckExact(index) ? PyLong_AsLongLong(index) : -1;
     if (likely(number >= 0 && number < (long long)row->shape->measure_count)) return &row->shape->measures[number];
     PyErr_Clear();
@@ -76,7 +81,7 @@ static PyObject *row_set(Row *self, PyObject *const *args, Py_ssize_t count) {
     GaugeCell *gauge = outcome == VALUE_GOOD ? row_gauges(self) : NULL;
     if (likely(gauge != NULL)) {
         atomic_store_explicit(&gauge[measure->offset].value, units, relaxed);
-        gauge_stamp(self, measure, gauge + measure->offset);
+        if (measure->combine != COMBINE_SUM) gauge_stamp(self, measure, gauge + measure->offset);
     } else if (outcome != VALUE_UNSET) {
         count_dropped(self->shape->book, 1);
     }
@@ -147,4 +152,8 @@ static PyType_Slot slots[] = {
 };
 static PyType_Spec spec = {"tallygate.ledger._core.Row", sizeof(Row), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
 
-PyTypeObject *make_row_type(PyObject *module) { return RowType = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL); }
+PyTypeObject *make_row_type(PyObject *module) {
+    for (int number = 0; number < QUICK_INDEXES; number++)
+        if ((quick_indexes[number] = PyLong_FromLong(number)) == NULL) return NULL;
+    return RowType = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+}

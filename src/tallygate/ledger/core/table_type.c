@@ -76,7 +76,7 @@ static void map_put(Map *map, uint64_t hash, Entry *entry) {
 /* Names mutex held. */
 static int map_insert(Table *table, uint64_t hash, Entry *entry) {
     Map *map = atomic_load_explicit(&table->map, relaxed);
-    if ((map->used + 1) * 2 > map->mask) {
+    if ((map->used + 1) * 3 > map->mask * 2) {
         Map *bigger = map_new((map->mask + 1) * 2, map);
         if (bigger == NULL) return -1;
         for (size_t i = 0; i <= map->mask; i++) {
@@ -84,6 +84,10 @@ static int map_insert(Table *table, uint64_t hash, Entry *entry) {
             if (kept) map_put(bigger, map->spots[i].hash, kept);
         }
         atomic_store_explicit(&table->map, bigger, release);
+#ifndef Py_GIL_DISABLED /* with the GIL nobody can be reading it */
+        bigger->outgrown = NULL;
+        free(map);
+#endif
         map = bigger;
     }
     map_put(map, hash, entry);
