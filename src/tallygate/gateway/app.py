@@ -52,6 +52,13 @@ class App:
         else:
             await self._refuse(None, scope, send, headers, 404, "the gateway does not serve this path")
 
+    async def metrics_only(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the metrics' own listener serves: the metrics, at their path, and nothing else."""
+        if scope["path"] == self.settings.metrics.endpoint:
+            await self.metrics(scope, receive, send)
+        else:
+            await _answer(send, 404, b'{"error":"the metrics are at %s"}' % self.settings.metrics.endpoint.encode())
+
     async def _refuse(
         self, route: Route | None, scope: Scope, send: Send, headers: dict[bytes, bytes], status: int, message: str
     ) -> None:

@@ -1,6 +1,6 @@
 """Label values from request headers: only those that the configuration names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tallygate.gateway.settings import DimensionSettings
 
@@ -25,7 +25,3 @@ class HeaderDimensions:
             if value is not None:
                 found[name] = values.get(value, UNLISTED)
         return found
-
-    def headers(self) -> Sequence[bytes]:
-        """The headers that are read here; they are ours and not forwarded."""
-        return [header for _, header, _ in self._readers]

@@ -2,6 +2,7 @@
 
 import os
 
+from tallygate.catalogue import provider_id
 from tallygate.gateway.routes import LLM_ROUTES
 from tallygate.gateway.settings import Settings
 from tallygate.tally import Tally
@@ -17,7 +18,12 @@ def open_tally(settings: Settings, path: str | os.PathLike[str] | None = None) -
         dialects=settings.metrics.dialects,
         custom_labels=settings.metrics.labels,
         path=path,
-        price_overrides=settings.prices,
+        price_overrides=settings.price_overrides,
+        catalogue_providers={
+            name: known
+            for name, provider in settings.providers.items()
+            if (known := provider_id(name, kind=provider.kind, url=provider.base_url)) is not None
+        },
         service=settings.service,
         environment=settings.environment,
         deployment_version=settings.deployment_version,

@@ -1,0 +1,97 @@
+"""A gateway on a real socket in the test's own event loop, and what its metrics page says."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tallygate.gateway.app import App
+from tallygate.gateway.server import Limits
+from tallygate.gateway.server.worker import Server, server_config
+from tallygate.gateway.settings import Settings
+from tallygate.gateway.upstream import Timeouts, open_upstream
+
+Labels = frozenset[tuple[str, str]]
+
+PATIENT = Timeouts(connect=5, first_byte=30, idle=30, total=60)
+
+
+@dataclass
+class Answer:
+    """What a client got."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    broken: bool = False
+    """The connection ended before the answer did."""
+
+
+@dataclass
+class Gateway:
+    """A running gateway."""
+
+    url: str
+    app: App
+
+    def page(self, dialect: str = "tallygate") -> dict[tuple[str, Labels], float]:
+        """All samples of a dialect, by name and labels."""
+        return parsed(self.app.tally.render((dialect,), "text", frozenset()).decode())
+
+    def total(self, name: str, dialect: str = "tallygate", **labels: str) -> float:
+        """The sum of the samples of this name that have these labels; 0 when there is none."""
+        wanted = set(labels.items())
+        return sum(value for (sample, has), value in self.page(dialect).items() if sample == name and wanted <= has)
+
+
+def parsed(text: str) -> dict[tuple[str, Labels], float]:
+    """The samples of a page in the text format."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@asynccontextmanager
+async def gateway(settings: Mapping[str, Any]) -> AsyncIterator[Gateway]:
+    """Serve with these settings on a free port."""
+    app = App(Settings.model_validate(settings))
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = Server(server_config(app, Limits(), lifespan="auto"), 1.0)
+    task = asyncio.create_task(server.serve([listener]))
+    await server.ready.wait()
+    try:
+        yield Gateway(url, app)
+    finally:
+        server.stop()
+        await task
+
+
+async def ask(
+    url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, method: str = "POST"
+) -> Answer:
+    """One request on a connection of its own, and all of its answer as it came over the wire."""
+    from tallygate.gateway.upstream import UpstreamError
+
+    client = open_upstream()
+    sent = [(b"content-type", b"application/json")]
+    sent += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    try:
+        reply = await client.send(method, url, sent, body, PATIENT)
+        pieces: list[bytes] = []
+        broken = False
+        try:
+            async for piece in reply.body():
+                pieces.append(piece)
+        except UpstreamError:
+            broken = True
+        got = {name.decode(): value.decode() for name, value in reply.headers}
+        return Answer(reply.status, got, b"".join(pieces), broken)
+    finally:
+        await client.close()
