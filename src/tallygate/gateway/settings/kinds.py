@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 TRUE = frozenset({"true", "1", "yes", "on"})
 FALSE = frozenset({"false", "0", "no", "off", ""})
+PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 
 
@@ -79,6 +80,19 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _number(value: Any) -> Any:
+    """Python counts truth values among the numbers; people do not."""
+    if isinstance(value, bool):
+        raise wrong("is no number", "write a number")
+    return value
+
+
+def _provider_name(value: str) -> str:
+    if not PROVIDER_NAME.match(value):
+        raise wrong(f"{value!r} is no name for a provider", "use lower-case letters, digits, - and _")
+    return value
+
+
 def _price(value: Decimal) -> Decimal:
     if not value.is_finite() or value < 0:
         raise wrong("is no price", "use a number of USD per million tokens, 0 or more")
@@ -86,7 +100,8 @@ def _price(value: Decimal) -> Decimal:
 
 
 def _header(value: str) -> str:
-    if not HEADER_NAME.match(value):
+    """A header's name; '' where one follows from the rest."""
+    if value and not HEADER_NAME.match(value):
         raise wrong("is no name of an HTTP header", "use letters, digits and hyphens, as in X-Team")
     return value
 
@@ -99,17 +114,18 @@ def _no_doubles(values: tuple[str, ...]) -> tuple[str, ...]:
 
 Text = Annotated[str, Field(min_length=1)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Bytes = Annotated[ByteSize, Field(ge=1)]
+Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_number)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+Bytes = Annotated[ByteSize, Field(ge=1), BeforeValidator(_number)]
 """A number of bytes, or text such as 32MiB."""
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SomeSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
+SomeSeconds = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
 """Seconds that may be 0."""
 Secret = Annotated[SecretStr | None, AfterValidator(_secret)]
 SomeSecret = Annotated[SecretStr, AfterValidator(_some_secret)]
 Words = Annotated[tuple[Text, ...], BeforeValidator(_listed), AfterValidator(_no_doubles)]
 Listed = BeforeValidator(_listed)
 BaseURL = Annotated[str, AfterValidator(_base_url)]
-Price = Annotated[Decimal, AfterValidator(_price)]
+Price = Annotated[Decimal, BeforeValidator(_number), AfterValidator(_price)]
+ProviderName = Annotated[str, AfterValidator(_provider_name)]
 HeaderName = Annotated[str, AfterValidator(_header)]

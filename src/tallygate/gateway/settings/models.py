@@ -1,4 +1,4 @@
-"""What can be configured: every setting, its default and its meaning. ``docs/configuration.md`` is made from this page."""
+"""What can be configured: every setting, its default and its meaning. ``docs/configuration.md`` is made from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from tallygate.gateway.settings.kinds import (
     FALSE,
@@ -18,6 +18,7 @@ from tallygate.gateway.settings.kinds import (
     Listed,
     Port,
     Price,
+    ProviderName,
     Seconds,
     Secret,
     SomeSeconds,
@@ -57,21 +58,25 @@ class Section(BaseModel):
 class ServerSettings(Section):
     """Where the gateway listens and who may call it."""
 
-    host: Text = Field("127.0.0.1", description="address to listen on; `0.0.0.0` for all")
-    port: Port = Field(4000, description="port to listen on; 0 takes a free one")
-    workers: Count = Field(1, le=1024, description="processes that serve; they count in one shared ledger")
-    grace_seconds: SomeSeconds = Field(30.0, description="how long answers may take to finish after SIGTERM or SIGINT")
+    host: Text = Field(default="127.0.0.1", description="address to listen on; `0.0.0.0` for all")
+    port: Port = Field(default=4000, description="port to listen on; 0 takes a free one")
+    workers: Count = Field(default=1, le=1024, description="processes that serve; they count in one shared ledger")
+    grace_seconds: SomeSeconds = Field(
+        default=30.0, description="how long answers may take to finish after SIGTERM or SIGINT"
+    )
     master_key: Secret = Field(
-        None,
-        description="the key that callers present, as `Authorization: Bearer` or `x-api-key`; unset: everybody may call",
+        default=None,
+        description="the key that callers present, as `Authorization: Bearer` or `x-api-key`; unset: all may call",
     )
 
 
 class ListenerSettings(Section):
     """A listener for the metrics alone."""
 
-    host: Text = Field("127.0.0.1", description="address to listen on")
-    port: Port = Field(3131, description="port to listen on; must differ from `server.port`; 0 takes a free one")
+    host: Text = Field(default="127.0.0.1", description="address to listen on")
+    port: Port = Field(
+        default=3131, description="port to listen on; must differ from `server.port`; 0 takes a free one"
+    )
 
 
 def _listener(value: Any) -> Any:
@@ -85,20 +90,22 @@ def _listener(value: Any) -> Any:
 class MetricsSettings(Section):
     """What is counted and who may read it."""
 
-    enabled: Truth = Field(True, description="off: nothing is recorded and the endpoint answers 404")
-    endpoint: Text = Field("/metrics", description="path of the metrics; must not shadow the API")
+    enabled: Truth = Field(default=True, description="off: nothing is recorded and the endpoint answers 404")
+    endpoint: Text = Field(default="/metrics", description="path of the metrics; must not shadow the API")
     secret: Secret = Field(
-        None, description="a bearer token for scrapers; with it, or with a master key, the metrics are protected"
+        default=None,
+        description="a bearer token for scrapers; with it, or with a master key, the metrics are protected",
     )
     dialects: Words = Field(
-        ("tallygate",), description="in whose words the endpoint answers unless `?dialect=` says so"
+        default=("tallygate",), description="in whose words the endpoint answers unless `?dialect=` says so"
     )
     listener: Annotated[ListenerSettings | None, BeforeValidator(_listener)] = Field(
-        None, description="serve the metrics on a listener of their own (`true`: with its defaults), not on the API's"
+        default=None,
+        description="serve the metrics on a listener of their own (`true`: with its defaults), not on the API's",
     )
-    labels: Words = Field((), description="custom labels of LLM calls; kebab-case becomes snake_case")
+    labels: Words = Field(default=(), description="custom labels of LLM calls; kebab-case becomes snake_case")
     state_directory: Path | None = Field(
-        None, description="directory in which the counters outlive the gateway; unset: they live in memory"
+        default=None, description="directory in which the counters outlive the gateway; unset: they live in memory"
     )
 
     @field_validator("endpoint")
@@ -111,17 +118,17 @@ class PriceSettings(Section):
     """What a model costs, in USD per million tokens."""
 
     input: Price = Field(description="prompt tokens outside any cache")
-    output: Price = Field(Decimal(0), description="tokens the model wrote, reasoning included")
-    cache_read: Price | None = Field(None, description="prompt tokens read from a cache; unset: as `input`")
-    cache_write: Price | None = Field(None, description="prompt tokens written to a cache; unset: as `input`")
+    output: Price = Field(default=Decimal(0), description="tokens the model wrote, reasoning included")
+    cache_read: Price | None = Field(default=None, description="prompt tokens read from a cache; unset: as `input`")
+    cache_write: Price | None = Field(default=None, description="prompt tokens written to a cache; unset: as `input`")
 
 
 class ModelSettings(Section):
     """A model of a provider. A name alone may stand for the table."""
 
     name: Text = Field(description="the name to ask the provider for")
-    aliases: Words = Field((), description="further names by which callers may ask for it")
-    price: PriceSettings | None = Field(None, description="goes before the price catalogue; see `prices`")
+    aliases: Words = Field(default=(), description="further names by which callers may ask for it")
+    price: PriceSettings | None = Field(default=None, description="goes before the price catalogue; see `prices`")
 
     @model_validator(mode="before")
     @classmethod
@@ -132,17 +139,17 @@ class ModelSettings(Section):
 class ProviderSettings(Section):
     """A provider of models."""
 
-    kind: Kind = Field("openai", description="the API it speaks: `openai` for anything OpenAI-shaped")
+    kind: Kind = Field(default="openai", description="the API it speaks: `openai` for anything OpenAI-shaped")
     base_url: BaseURL = Field(
-        "", description="where it is; OpenAI-shaped ones with their version, as in `https://api.openai.com/v1`"
+        default="", description="where it is; OpenAI-shaped ones with their version, as in `https://api.openai.com/v1`"
     )
-    api_key: Secret = Field(None, description="sent to the provider in the place its API wants")
+    api_key: Secret = Field(default=None, description="sent to the provider in the place its API wants")
     models: Annotated[tuple[ModelSettings, ...], Listed] = Field(
-        (),
+        default=(),
         description="models it serves, by name or as tables; others may be asked for, but have no label of their own",
     )
     api_version: Text | None = Field(
-        None, description="Azure: `api-version` of the deployments' URLs; unset: the versionless `/openai/v1`"
+        default=None, description="Azure: `api-version` of the deployments' URLs; unset: the versionless `/openai/v1`"
     )
     headers: dict[HeaderName, SomeSecret] = Field(
         default_factory=dict, description="further headers to send; their values are kept secret"
@@ -170,9 +177,10 @@ class ProviderSettings(Section):
 class DimensionSettings(Section):
     """A label whose value callers set with a header."""
 
-    header: HeaderName | Literal[""] = Field(
-        "",
-        description="which header sets it; unset: `X-Tallygate-` and its name, for `external_agent_id` `X-Archestra-Agent-Id`",
+    header: HeaderName = Field(
+        default="",
+        description="which header sets it; unset: `X-Tallygate-` and its name, as in `X-Tallygate-Agent-Id`; "
+        "for `external_agent_id` it is `X-Archestra-Agent-Id`",
     )
     values: Words = Field(min_length=1, description="the values to tell apart; any other becomes `other`")
 
@@ -180,17 +188,21 @@ class DimensionSettings(Section):
 class LimitSettings(Section):
     """What the gateway bears, from clients and from providers."""
 
-    body_bytes: Bytes = Field(32 * 1024 * 1024, description="size of a request's body; above it 413")
-    head_bytes: Bytes = Field(64 * 1024, description="size of a request's line and headers; above it 431")
-    head_seconds: Seconds = Field(10.0, description="time for a request's head to arrive; then 408")
-    body_seconds: Seconds = Field(60.0, description="time for a request's body to arrive; then 408")
-    connections: Count = Field(10_000, description="connections at once, per worker; the requests of any more get 503")
-    stream_idle_seconds: Seconds = Field(300.0, description="time between two pieces of a provider's reply")
-    upstream_connect_seconds: Seconds = Field(10.0, description="time to connect to a provider")
-    upstream_first_byte_seconds: Seconds = Field(
-        600.0, description="time from a request's end to the head of the reply"
+    body_bytes: Bytes = Field(default=ByteSize(32 * 1024 * 1024), description="size of a request's body; above it 413")
+    head_bytes: Bytes = Field(
+        default=ByteSize(64 * 1024), description="size of a request's line and headers; above it 431"
     )
-    upstream_total_seconds: Seconds = Field(3600.0, description="time for a provider's whole reply")
+    head_seconds: Seconds = Field(default=10.0, description="time for a request's head to arrive; then 408")
+    body_seconds: Seconds = Field(default=60.0, description="time for a request's body to arrive; then 408")
+    connections: Count = Field(
+        default=10_000, description="connections at once, per worker; the requests of any more get 503"
+    )
+    stream_idle_seconds: Seconds = Field(default=300.0, description="time between two pieces of a provider's reply")
+    upstream_connect_seconds: Seconds = Field(default=10.0, description="time to connect to a provider")
+    upstream_first_byte_seconds: Seconds = Field(
+        default=600.0, description="time from a request's end to the head of the reply"
+    )
+    upstream_total_seconds: Seconds = Field(default=3600.0, description="time for a provider's whole reply")
 
 
 class LogSettings(Section):
@@ -198,16 +210,18 @@ class LogSettings(Section):
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v)
-    ] = Field("info", description="the least important level to log")
-    format: Literal["json", "plain"] = Field("json", description="one JSON object per line, or text for a terminal")
+    ] = Field(default="info", description="the least important level to log")
+    format: Literal["json", "plain"] = Field(
+        default="json", description="one JSON object per line, or text for a terminal"
+    )
 
 
 class Settings(Section):
     """Everything that can be configured."""
 
-    server: ServerSettings = Field(default_factory=ServerSettings)
-    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
-    providers: dict[str, ProviderSettings] = Field(
+    server: ServerSettings = ServerSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    providers: dict[ProviderName, ProviderSettings] = Field(
         default_factory=dict, description="the providers, by the name that labels show"
     )
     aliases: dict[Text, Text] = Field(
@@ -216,16 +230,16 @@ class Settings(Section):
     prices: dict[Text, PriceSettings] = Field(
         default_factory=dict, description="prices by `model` or `provider/model`; they go before the price catalogue"
     )
-    limits: LimitSettings = Field(default_factory=LimitSettings)
+    limits: LimitSettings = LimitSettings()
     dimensions: dict[str, DimensionSettings] = Field(
         default_factory=dict,
         description="labels that callers set with headers: `route`, `agent_id`, `agent_name`, `agent_type`, "
         "`external_agent_id`, `source`, and every custom label",
     )
-    service: Text = Field("tallygate", description="name of this service, on the build's info metric")
-    environment: Text = Field("development", description="where it runs, on the build's info metric")
-    deployment_version: Text = Field("unknown", description="what was deployed, on the build's info metric")
-    log: LogSettings = Field(default_factory=LogSettings)
+    service: Text = Field(default="tallygate", description="name of this service, on the build's info metric")
+    environment: Text = Field(default="development", description="where it runs, on the build's info metric")
+    deployment_version: Text = Field(default="unknown", description="what was deployed, on the build's info metric")
+    log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:

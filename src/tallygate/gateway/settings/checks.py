@@ -1,0 +1,193 @@
+"""What must hold between settings: ports and paths that do not clash, names that exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tallygate.gateway.settings.models import DIMENSION_HEADERS, Settings
+from tallygate.gateway.settings.problems import NoProvider, Problem, did_you_mean, suggestion
+from tallygate.gateway.settings.shape import Path
+from tallygate.gateway.settings.tree import Tree
+
+API_PATHS = ("/v1", "/v1beta", "/p", "/health", "/admin", "/api")
+"""What the gateway serves, or will, under its own port; the metrics cannot be there."""
+LABEL_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+METRICS_PATH = re.compile(r"(/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+\Z")
+CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "api-key"})
+
+Found = Iterator[Problem]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check, and what it reads: it is left out when that is wrong already."""
+
+    reads: tuple[Path, ...]
+    look: Callable[[Settings, Tree], Found]
+    only_alone: bool = False
+    """Whether it is of interest only when nothing else is wrong."""
+
+    def run(self, settings: Settings, tree: Tree, others: bool) -> list[Problem]:
+        """What this check finds."""
+        return [] if others and self.only_alone else list(self.look(settings, tree))
+
+
+def endpoint(settings: Settings, tree: Tree) -> Found:
+    path, at = settings.metrics.endpoint, ("metrics", "endpoint")
+    if not path.startswith("/"):
+        yield tree.problem(at, "metrics endpoint must start with /", f"write /{path}")
+    elif not METRICS_PATH.match(path):
+        yield tree.problem(at, "is no path of its own", "use plain segments, as in /internal/metrics")
+    elif clash := next((one for one in API_PATHS if path == one or path.startswith(f"{one}/")), None):
+        yield tree.problem(at, f"metrics endpoint conflicts with API routes ({clash})", "use another, as in /metrics")
+
+
+def listener(settings: Settings, tree: Tree) -> Found:
+    apart, port = settings.metrics.listener, settings.server.port
+    if apart is not None and apart.port == port and port:
+        at = ("metrics", "listener", "port")
+        problem = f"metrics listener port {port} is the server's port too"
+        yield tree.problem(at, problem, "configure a different port for one of them", value=False)
+
+
+def labels(settings: Settings, tree: Tree) -> Found:
+    from tallygate.facts import FACTS
+    from tallygate.record.labels import CustomLabelError, custom_labels
+
+    at = ("metrics", "labels")
+    known: list[str] = []
+    for key in settings.metrics.labels:
+        if not LABEL_KEY.match(key):
+            yield tree.problem(
+                at, f"{key!r} is no name for a label", "begin with a letter; use letters, digits, _ and -"
+            )
+            continue
+        try:
+            custom_labels([*known, key], FACTS)
+            known.append(key)
+        except CustomLabelError as error:
+            problem, _, mend = str(error).partition("; ")
+            yield tree.problem(at, problem, mend or "rename it")
+
+
+def dialects(settings: Settings, tree: Tree) -> Found:
+    from tallygate.dialects import DIALECTS, DialectClash, resolve
+
+    at = ("metrics", "dialects")
+    unknown = [name for name in settings.metrics.dialects if name not in DIALECTS]
+    for name in unknown:
+        yield tree.problem(at, f"no dialect is called {name!r}", suggestion(name, list(DIALECTS)))
+    if not settings.metrics.dialects:
+        yield tree.problem(at, "is empty", f"name at least one of {', '.join(DIALECTS)}")
+    try:
+        resolve(name for name in settings.metrics.dialects if name not in unknown)
+    except DialectClash as error:
+        problem, _, mend = str(error).rpartition("; ")
+        yield tree.problem(at, problem, mend)
+
+
+def dimensions(settings: Settings, tree: Tree) -> Found:
+    custom = [key.replace("-", "_") for key in settings.metrics.labels]
+    known = [*DIMENSION_HEADERS, *custom]
+    written = tree.data.get("dimensions") or {}
+    for key in written:
+        name, at = str(key).replace("-", "_"), ("dimensions", str(key))
+        if name not in known:
+            close = did_you_mean(name, known)
+            mend = f"did you mean {close!r}?" if close else "add it to metrics.labels, or remove it"
+            yield tree.problem(at, "is neither a built-in dimension nor a custom label", mend)
+        elif settings.dimensions[name].header.lower() in CREDENTIALS:
+            yield tree.problem(
+                (*at, "header"), "carries credentials, which must not become labels", "use another header"
+            )
+        if sum(str(other).replace("-", "_") == name for other in written) > 1:
+            yield tree.problem(at, f"the dimension {name!r} is there twice", "remove one")
+
+
+def providers(settings: Settings, tree: Tree) -> Found:
+    for name, provider in settings.providers.items():
+        at: Path = ("providers", name)
+        if provider.api_version is not None and provider.kind != "azure":
+            yield tree.problem((*at, "api_version"), "is for Azure only", "remove it, or set kind = 'azure'")
+        taken: set[str] = set()
+        for index, model in enumerate(provider.models):
+            for called in (model.name, *model.aliases):
+                if called in taken:
+                    yield tree.problem((*at, "models", index), f"the name {called!r} is there twice", "remove one")
+                taken.add(called)
+
+
+def aliases(settings: Settings, tree: Tree) -> Found:
+    served = {name: _names(settings, name) for name in settings.providers}
+    known = {model for models in served.values() for model in models}
+    # A provider that lists no models takes any name.
+    any_name = any(not models for models in served.values())
+    for alias, target in settings.aliases.items():
+        at = ("aliases", alias)
+        prefix, slash, rest = target.partition("/")
+        if alias in known:
+            yield tree.problem(at, f"the alias shadows the model {alias!r}", "give the alias another name")
+        elif alias.partition("/")[0] in served and "/" in alias:
+            problem = f"the alias shadows a model of the provider {alias.partition('/')[0]!r}"
+            yield tree.problem(at, problem, "give the alias another name")
+        if target in settings.aliases:
+            if way := _circle(settings, alias):
+                yield tree.problem(at, f"goes round in circles: {' -> '.join(way)}", "point one of them at a model")
+        elif target in known:
+            continue
+        elif slash and prefix in served:
+            if not rest or (served[prefix] and rest not in served[prefix]):
+                mend = suggestion(rest, sorted(served[prefix])) if served[prefix] else "add its name after the /"
+                yield tree.problem(at, f"the provider {prefix!r} has no model {rest!r}", mend)
+        elif not any_name:
+            names = [*known, *settings.aliases, *(f"{name}/{model}" for name in served for model in served[name])]
+            close = did_you_mean(target, [one for one in names if one != alias])
+            mend = f"did you mean {close!r}?" if close else "add it to the models of a provider"
+            yield tree.problem(at, "no provider serves this model", mend)
+
+
+def _names(settings: Settings, provider: str) -> set[str]:
+    return {name for model in settings.providers[provider].models for name in (model.name, *model.aliases)}
+
+
+def _circle(settings: Settings, alias: str) -> list[str]:
+    """The way from an alias back to itself; [] when there is none. Each circle is told once, at its first name."""
+    way = [alias]
+    while (following := settings.aliases.get(way[-1])) is not None:
+        if following in way:
+            return [*way, following] if following == alias and alias == min(way) else []
+        way.append(following)
+    return []
+
+
+def prices(settings: Settings, tree: Tree) -> Found:
+    for name, provider in settings.providers.items():
+        for model in provider.models:
+            key = f"{name}/{model.name}"
+            if model.price is not None and settings.prices[key] != model.price:
+                yield tree.problem(("prices", key), f"the model {model.name!r} has another price as well", "remove one")
+
+
+def somebody_to_ask(settings: Settings, tree: Tree) -> Found:
+    if not settings.providers:
+        yield NoProvider(
+            "providers",
+            "no provider is configured",
+            "set OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or another provider's key in the environment, "
+            "or name a file with --config that has a [providers.NAME] section; `tallygate demo` needs neither",
+        )
+
+
+CHECKS = (
+    Check((("metrics", "endpoint"),), endpoint),
+    Check((("metrics", "listener"), ("server", "port")), listener),
+    Check((("metrics", "labels"),), labels),
+    Check((("metrics", "dialects"),), dialects),
+    Check((("dimensions",), ("metrics", "labels")), dimensions),
+    Check((), providers),
+    Check((("aliases",), ("providers",)), aliases),
+    Check((("prices",), ("providers",)), prices),
+    Check((("providers",),), somebody_to_ask, only_alone=True),
+)
