@@ -49,7 +49,9 @@ static void activity_dealloc(Activity *activity) {
     Py_DECREF((PyObject *)type);
 }
 
-static inline int64_t now_of(const Activity *activity) { return activity->stopped ? activity->stopped : clock_nanoseconds(); }
+static inline int64_t now_of(const Activity *activity) {
+    return activity->stopped ? activity->stopped : clock_nanoseconds();
+}
 
 static PyObject *activity_mark(Activity *self, PyObject *unused) {
     (void)unused;
@@ -68,7 +70,8 @@ static PyObject *activity_finish(Activity *self, PyObject *const *args, Py_ssize
     }
     self->stopped = clock_nanoseconds();
     if (row != Py_None)
-        record_into((Row *)row, args + 1, count - 1, self->stopped - self->begun, self->marked ? self->marked - self->begun : -1);
+        record_into((Row *)row, args + 1, count - 1, self->stopped - self->begun,
+                    self->marked ? self->marked - self->begun : -1);
     Py_INCREF(Py_True);
     return Py_True;
 }
@@ -85,7 +88,8 @@ static PyObject *activity_marked(Activity *self, void *closure) {
 
 static PyMethodDef methods[] = {
     {"mark", (PyCFunction)activity_mark, METH_NOARGS, "Note the time of the first call; seconds since begin, now."},
-    {"finish", (PyCFunction)(void (*)(void))activity_finish, METH_FASTCALL, "Give the gauge back and record measures into a row."},
+    {"finish", (PyCFunction)(void (*)(void))activity_finish, METH_FASTCALL,
+     "Give the gauge back and record measures into a row."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getters[] = {
@@ -100,7 +104,8 @@ static PyType_Slot slots[] = {
     {Py_tp_doc, "Something going on: a clock, one mark, and a gauge that is given back exactly once."},
     {0, NULL},
 };
-static PyType_Spec spec = {"tallygate.ledger._core.Activity", sizeof(Activity), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+static PyType_Spec spec = {"tallygate.ledger._core.Activity", sizeof(Activity), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
 
 PyTypeObject *make_activity_type(PyObject *module) {
     return ActivityType = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);

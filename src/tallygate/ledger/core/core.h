@@ -24,7 +24,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define relaxed memory_order_relaxed
@@ -33,12 +33,12 @@
 
 /* ---- what a segment looks like; every change here is another LAYOUT_VERSION -------------------------------- */
 
-#define LAYOUT_VERSION 1
-#define LAYOUT_ABI 0x01020304u /* reads differently where the byte order differs */
-#define LINE 64u               /* everything in the arena starts on a cache line of its own */
-#define VALUE_LIMIT 256u       /* bytes of UTF-8 that a dimension value keeps */
-#define GAUGE_BLOCK_ROWS 64u   /* rows of one table that a gauge block covers */
-#define EXEMPLAR_SLOTS 4096u   /* per table; a power of two */
+#define LAYOUT_VERSION   1
+#define LAYOUT_ABI       0x01020304u /* reads differently where the byte order differs */
+#define LINE             64u         /* everything in the arena starts on a cache line of its own */
+#define VALUE_LIMIT      256u        /* bytes of UTF-8 that a dimension value keeps */
+#define GAUGE_BLOCK_ROWS 64u         /* rows of one table that a gauge block covers */
+#define EXEMPLAR_SLOTS   4096u       /* per table; a power of two */
 
 typedef _Atomic int64_t Cell;
 typedef _Atomic uint64_t Offset; /* bytes from the start of the segment; 0 is none */
@@ -52,7 +52,7 @@ typedef struct {
     uint64_t capacity, schema, table_headers, worker_slots, seed;
     Offset committed, used; /* committed: up to here the file system has promised the space */
     double created;
-    _Atomic uint64_t owner;  /* creation lock of a segment without a file: identity of the process, 0 is free */
+    _Atomic uint64_t owner; /* creation lock of a segment without a file: identity of the process, 0 is free */
     Cell overflowed, dropped, sequence;
 } Header;
 
@@ -99,7 +99,7 @@ typedef struct {
     uint32_t dimensions, cells, budget;
 } RowForm;
 
-typedef struct {       /* the rows of one table that this process has seen; guarded by the segment's mutex */
+typedef struct { /* the rows of one table that this process has seen; guarded by the segment's mutex */
     RowRecord **rows;
     uint32_t count, room;
     uint32_t *map, mask; /* open addressing on the rows' hash; 0 is free, else index + 1 */
@@ -126,7 +126,7 @@ typedef struct Segment {
 } Segment;
 
 typedef struct { /* why a segment was refused */
-    int error;       /* errno, or 0 */
+    int error;   /* errno, or 0 */
     const char *cause, *mend;
 } Problem;
 
@@ -134,14 +134,18 @@ extern _Atomic uint32_t fork_epoch; /* 1, and one more in every forked child: wh
 extern int crash_step;              /* tests: die at this step of creation */
 #define CRASH_STEPS 14
 void crash_now(void);
-#define CRASH_POINT(step) do { if (unlikely(crash_step == (step))) crash_now(); } while (0)
+#define CRASH_POINT(step)                                                                                              \
+    do {                                                                                                               \
+        if (unlikely(crash_step == (step))) crash_now();                                                               \
+    } while (0)
 
 Segment *segment_open(const char *path, uint64_t capacity, uint32_t workers, const char *schema, uint32_t schema_size,
                       const RowForm *forms, uint32_t tables, Problem *problem);
 void segment_drop(Segment *segment);
-int segment_lock(Segment *segment);      /* 0, or an errno; waits for a bounded time; call without the GIL */
+int segment_lock(Segment *segment); /* 0, or an errno; waits for a bounded time; call without the GIL */
 void segment_unlock(Segment *segment);
-uint64_t segment_allocate(Segment *segment, uint64_t size); /* locked; zeroed space at the end, not yet published; 0: none */
+/* Locked. Zeroed space at the end, not yet published; 0 when there is none. */
+uint64_t segment_allocate(Segment *segment, uint64_t size);
 void segment_publish(Segment *segment, uint64_t offset, uint64_t size); /* locked; the space is taken */
 int segment_descriptor(Segment *segment); /* mutex held; a descriptor that really is the segment's file, or -1 */
 int segment_owns(const Segment *segment, int fd); /* whether this descriptor really is the segment's file */
@@ -175,7 +179,7 @@ RowRecord *row_make_overflow(Segment *segment, uint32_t table, const RowForm *fo
 /* Call without the GIL; the overflow row where a row cannot be made. */
 RowRecord *row_find_or_make(Segment *segment, uint32_t table, const RowForm *form, const Values *values);
 uint32_t rows_known(Segment *segment, uint32_t table); /* call without the GIL: looks for new ones first */
-void index_sync(Segment *segment, uint32_t table);      /* mutex held */
+void index_sync(Segment *segment, uint32_t table);     /* mutex held */
 void indexes_free(Segment *segment);
 
 /* ---- an open ledger --------------------------------------------------------------------------------------- */
@@ -187,9 +191,9 @@ typedef struct {
     int64_t *bounds;
     uint32_t bound_count, offset; /* offset: cell in the row, or column of a gauge */
     uint8_t kind, combine;
-    double scale;                 /* cell units per base unit */
-    int64_t multiplier, divisor;  /* the same for whole numbers; one of them is 1 */
-    int64_t whole_limit;          /* the biggest whole number of base units that is taken */
+    double scale;                /* cell units per base unit */
+    int64_t multiplier, divisor; /* the same for whole numbers; one of them is 1 */
+    int64_t whole_limit;         /* the biggest whole number of base units that is taken */
     int64_t nano_multiplier, nano_divisor;
 } Measure;
 
@@ -219,7 +223,7 @@ typedef struct Book {
 Book *book_take(Book *book);
 void book_drop(Book *book);
 void book_close(Book *book);
-int worker_claim(Book *book); /* mutex not held, without the GIL; 0 or an errno */
+int worker_claim(Book *book);                         /* mutex not held, without the GIL; 0 or an errno */
 GaugeCell *worker_gauges(Shape *shape, uint32_t row); /* without the GIL; NULL: no slot or no space */
 void gauges_combine(Shape *shape, int64_t *out, uint32_t rows);
 uint32_t workers_alive(Segment *segment);
@@ -250,6 +254,9 @@ GaugeCell *row_bind_gauges(Row *row);
 PyObject *table_new(Shape *shape, PyObject *schema);
 PyObject *activity_new(Row *row, GaugeCell *gauge);
 
-static inline PyObject *none(void) { Py_INCREF(Py_None); return Py_None; }
+static inline PyObject *none(void) {
+    Py_INCREF(Py_None);
+    return Py_None;
+}
 
 #endif

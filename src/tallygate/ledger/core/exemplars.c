@@ -77,7 +77,8 @@ void exemplar_keep(Shape *shape, Cell *cell, const uint64_t trace[2], uint64_t s
     double oldest = INFINITY;
     for (uint32_t i = 0; i < WINDOW; i++) {
         Slot *slot = &slots[(home + i) & (EXEMPLAR_SLOTS - 1)];
-        uint64_t owner = atomic_load_explicit(&slot->words[0], relaxed), bits = atomic_load_explicit(&slot->words[5], relaxed);
+        uint64_t owner = atomic_load_explicit(&slot->words[0], relaxed),
+                 bits = atomic_load_explicit(&slot->words[5], relaxed);
         double time;
         memcpy(&time, &bits, sizeof time);
         if (owner == index) {

@@ -56,7 +56,8 @@ static int read_table(Shape *shape, PyObject *description) {
     shape->form = (RowForm){.dimensions = dimensions, .budget = budget, .cells = 1};
     for (uint32_t i = 0; i < shape->measure_count; i++) {
         Measure *measure = &shape->measures[i];
-        if (read_measure(measure, PyTuple_GetItem(measures, i), &shape->form.cells, &shape->gauge_count) != 0) return -1;
+        if (read_measure(measure, PyTuple_GetItem(measures, i), &shape->form.cells, &shape->gauge_count) != 0)
+            return -1;
         if (measure->kind == KIND_GAUGE) shape->gauge_combine[measure->offset] = measure->combine;
         else shape->recorded[shape->recorded_count++] = *measure;
     }
@@ -114,7 +115,9 @@ PyObject *ledger_open(PyObject *module, PyObject *args) {
     PyObject *descriptions;
     Problem problem = {0};
     (void)module;
-    if (!PyArg_ParseTuple(args, "z#KIy#O!", &path, &path_size, &capacity, &workers, &schema, &schema_size, &PyTuple_Type, &descriptions)) return NULL;
+    if (!PyArg_ParseTuple(args, "z#KIy#O!", &path, &path_size, &capacity, &workers, &schema, &schema_size,
+                          &PyTuple_Type, &descriptions))
+        return NULL;
     if (path && strlen(path) != (size_t)path_size)
         return refused(path, &(Problem){0, "the path holds a zero byte", "choose another path"});
     Book *book = read_book(descriptions);
@@ -122,7 +125,8 @@ PyObject *ledger_open(PyObject *module, PyObject *args) {
     if (forms == NULL) return book ? (book_drop(book), PyErr_NoMemory()) : NULL;
     for (uint32_t number = 0; number < book->table_count; number++) forms[number] = book->tables[number].form;
     PyThreadState *state = PyEval_SaveThread();
-    book->segment = segment_open(path, capacity, workers, schema, (uint32_t)schema_size, forms, book->table_count, &problem);
+    book->segment =
+        segment_open(path, capacity, workers, schema, (uint32_t)schema_size, forms, book->table_count, &problem);
     int claimed = book->segment ? worker_claim(book) : -1;
     PyEval_RestoreThread(state);
     free(forms);
@@ -146,13 +150,15 @@ static void ledger_dealloc(Ledger *ledger) {
 
 static int ledger_buffer(Ledger *self, Py_buffer *view, int flags) {
     Segment *segment = self->book->segment;
-    if (PyBuffer_FillInfo(view, (PyObject *)self, segment->base, (Py_ssize_t)segment->capacity, 1, flags) != 0) return -1;
+    if (PyBuffer_FillInfo(view, (PyObject *)self, segment->base, (Py_ssize_t)segment->capacity, 1, flags) != 0)
+        return -1;
     return 0;
 }
 
 static PyObject *ledger_memory(Ledger *self, void *closure) {
     (void)closure;
-    PyObject *view = PyMemoryView_FromObject((PyObject *)self), *cast = view ? PyObject_CallMethod(view, "cast", "s", "q") : NULL;
+    PyObject *view = PyMemoryView_FromObject((PyObject *)self),
+             *cast = view ? PyObject_CallMethod(view, "cast", "s", "q") : NULL;
     Py_XDECREF(view);
     return cast;
 }
@@ -177,7 +183,8 @@ static PyObject *ledger_statistics(Ledger *self, PyObject *unused) {
     for (uint32_t number = 0; number < self->book->table_count; number++) rows += rows_known(segment, number) - 1;
     uint32_t workers = workers_alive(segment);
     PyEval_RestoreThread(state);
-    return PyObject_CallFunction(statistics_type, "KLLKKI", rows, (long long)atomic_load_explicit(&header->overflowed, relaxed),
+    return PyObject_CallFunction(statistics_type, "KLLKKI", rows,
+                                 (long long)atomic_load_explicit(&header->overflowed, relaxed),
                                  (long long)atomic_load_explicit(&header->dropped, relaxed),
                                  (unsigned long long)atomic_load_explicit(&header->used, relaxed),
                                  (unsigned long long)segment->capacity, workers);
@@ -194,7 +201,8 @@ static PyObject *ledger_close(Ledger *self, PyObject *unused) {
 static PyMethodDef methods[] = {
     {"exemplars", (PyCFunction)ledger_exemplars, METH_NOARGS, "All exemplars that are set."},
     {"statistics", (PyCFunction)ledger_statistics, METH_NOARGS, "How the ledger itself is doing."},
-    {"close", (PyCFunction)ledger_close, METH_NOARGS, "Give this worker's gauges back; recording does nothing from now on."},
+    {"close", (PyCFunction)ledger_close, METH_NOARGS,
+     "Give this worker's gauges back; recording does nothing from now on."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getters[] = {
@@ -210,7 +218,8 @@ static PyType_Slot slots[] = {
     {Py_tp_doc, "All tables over one segment."},
     {0, NULL},
 };
-static PyType_Spec spec = {"tallygate.ledger._core.Ledger", sizeof(Ledger), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+static PyType_Spec spec = {"tallygate.ledger._core.Ledger", sizeof(Ledger), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
 
 PyTypeObject *make_ledger_type(PyObject *module) {
     return LedgerType = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE 2.0       /* seconds to wait for the creation lock: it is held for microseconds */
+#define PATIENCE       2.0  /* seconds to wait for the creation lock: it is held for microseconds */
 #define PATIENCE_PAUSE 10.0 /* after waiting in vain, seconds in which nobody waits again */
 
 _Atomic uint32_t fork_epoch = 1;

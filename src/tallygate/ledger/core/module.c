@@ -16,7 +16,8 @@ static PyObject *crash_at(PyObject *module, PyObject *step) {
 }
 
 static PyMethodDef functions[] = {
-    {"open", ledger_open, METH_VARARGS, "Open a ledger: path or None, capacity, workers, schema text, descriptions of the tables."},
+    {"open", ledger_open, METH_VARARGS,
+     "Open a ledger: path or None, capacity, workers, schema text, descriptions of the tables."},
     {"_nothing", (PyCFunction)(void (*)(void))nothing, METH_FASTCALL, "Does nothing: what a call costs by itself."},
     {"_crash_at", crash_at, METH_O, "For tests: kill this process at this step of its next creation; 0 is never."},
     {NULL, NULL, 0, NULL},

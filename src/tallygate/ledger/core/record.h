@@ -8,7 +8,7 @@
 /* One observation may be this big; a cell stops growing at CELL_LIMIT. So even 63 threads that pass the check at
  * the same moment cannot make a cell wrap. */
 #define OBSERVATION_LIMIT ((int64_t)1 << 56)
-#define CELL_LIMIT ((int64_t)1 << 62)
+#define CELL_LIMIT        ((int64_t)1 << 62)
 
 enum { VALUE_BAD = -1, VALUE_UNSET = 0, VALUE_GOOD = 1 };
 

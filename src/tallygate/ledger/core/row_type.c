@@ -1,7 +1,6 @@
 /* Row: what the hot path of a program holds on to. */
 #include "record.h"
 
-
 #define QUICK_INDEXES 4
 
 PyTypeObject *RowType;
@@ -46,7 +45,8 @@ static PyObject *row_record(Row *self, PyObject *const *args, Py_ssize_t count) 
 /* The measure of this index; NULL when there is none, which is counted. */
 static inline const Measure *measure_at(const Row *row, PyObject *index) {
     for (int number = 0; number < QUICK_INDEXES; number++) /* small numbers are one object each: no call to read them */
-        if (index == quick_indexes[number] && number < (int)row->shape->measure_count) return &row->shape->measures[number];
+        if (index == quick_indexes[number] && number < (int)row->shape->measure_count)
+            return &row->shape->measures[number];
     long long number = PyLong_CheckExact(index) ? PyLong_AsLongLong(index) : -1;
     if (likely(number >= 0 && number < (long long)row->shape->measure_count)) return &row->shape->measures[number];
     PyErr_Clear();
@@ -54,7 +54,8 @@ static inline const Measure *measure_at(const Row *row, PyObject *index) {
 }
 
 static PyObject *row_add(Row *self, PyObject *const *args, Py_ssize_t count) {
-    if (unlikely(count != 2)) return PyErr_Format(PyExc_TypeError, "add() takes a measure and a value (%zd arguments given)", count);
+    if (unlikely(count != 2))
+        return PyErr_Format(PyExc_TypeError, "add() takes a measure and a value (%zd arguments given)", count);
     if (unlikely(row_closed(self))) return none();
     const Measure *measure = measure_at(self, args[0]);
     int64_t units;
@@ -65,7 +66,8 @@ static PyObject *row_add(Row *self, PyObject *const *args, Py_ssize_t count) {
         } else {
             GaugeCell *gauge = row_gauges(self);
             outcome = gauge && gauge_add(gauge + measure->offset, units) ? VALUE_GOOD : VALUE_BAD;
-            if (outcome == VALUE_GOOD && measure->combine != COMBINE_SUM) gauge_stamp(self, measure, gauge + measure->offset);
+            if (outcome == VALUE_GOOD && measure->combine != COMBINE_SUM)
+                gauge_stamp(self, measure, gauge + measure->offset);
         }
     }
     if (unlikely(outcome == VALUE_BAD)) count_dropped(self->shape->book, 1);
@@ -73,7 +75,8 @@ static PyObject *row_add(Row *self, PyObject *const *args, Py_ssize_t count) {
 }
 
 static PyObject *row_set(Row *self, PyObject *const *args, Py_ssize_t count) {
-    if (unlikely(count != 2)) return PyErr_Format(PyExc_TypeError, "set() takes a measure and a value (%zd arguments given)", count);
+    if (unlikely(count != 2))
+        return PyErr_Format(PyExc_TypeError, "set() takes a measure and a value (%zd arguments given)", count);
     if (unlikely(row_closed(self))) return none();
     const Measure *measure = measure_at(self, args[0]);
     int64_t units;
@@ -111,7 +114,8 @@ static PyObject *row_exemplify(Row *self, PyObject *const *args, Py_ssize_t coun
 static PyObject *row_begin(Row *self, PyObject *const *args, Py_ssize_t count) {
     const Measure *measure = self->shape->measure_count ? &self->shape->measures[0] : NULL;
     GaugeCell *gauge = NULL;
-    if (count > 1) return PyErr_Format(PyExc_TypeError, "begin() takes one measure at most (%zd arguments given)", count);
+    if (count > 1)
+        return PyErr_Format(PyExc_TypeError, "begin() takes one measure at most (%zd arguments given)", count);
     if (count == 1) measure = measure_at(self, args[0]);
     if (measure && measure->kind == KIND_GAUGE && !row_closed(self)) {
         gauge = row_gauges(self);
@@ -150,7 +154,8 @@ static PyType_Slot slots[] = {
     {Py_tp_doc, "One row of a table, bound."},
     {0, NULL},
 };
-static PyType_Spec spec = {"tallygate.ledger._core.Row", sizeof(Row), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+static PyType_Spec spec = {"tallygate.ledger._core.Row", sizeof(Row), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
 
 PyTypeObject *make_row_type(PyObject *module) {
     for (int number = 0; number < QUICK_INDEXES; number++)

@@ -109,7 +109,8 @@ static int append(Index *index, RowRecord *row) {
 static RowRecord *record_at(const Segment *segment, uint64_t offset) {
     if (offset == 0 || !segment_holds(segment, offset, sizeof(RowRecord))) return NULL;
     RowRecord *row = at(segment, offset);
-    return segment_holds(segment, offset, sizeof *row + row->size) && segment_holds(segment, row->cells, 8) ? row : NULL;
+    return segment_holds(segment, offset, sizeof *row + row->size) && segment_holds(segment, row->cells, 8) ? row
+                                                                                                            : NULL;
 }
 
 void index_sync(Segment *segment, uint32_t table) {

@@ -17,12 +17,12 @@
 #define MAP_ANONYMOUS MAP_ANON
 #endif
 
-#define MAGIC "TALLYLGR"
-#define COMMIT_STEP ((uint64_t)256 * 1024)
-#define PAGE ((uint64_t)4096)
+#define MAGIC         "TALLYLGR"
+#define COMMIT_STEP   ((uint64_t)256 * 1024)
+#define PAGE          ((uint64_t)4096)
 #define OPEN_PATIENCE 10.0 /* seconds to wait for another process that is making the file */
 
-#define OTHER_TABLES "the file holds other tables (dimensions, measures, boundaries, exponents or budgets differ)"
+#define OTHER_TABLES      "the file holds other tables (dimensions, measures, boundaries, exponents or budgets differ)"
 #define OTHER_TABLES_MEND "stop the processes that use it and remove the file, or choose another path"
 
 static int refuse(Problem *problem, int error, const char *cause, const char *mend) {
@@ -102,7 +102,9 @@ static int format(Segment *segment, uint32_t workers, const char *schema, uint32
     uint64_t text = headers + tables * sizeof(TableHeader), used = round_up(text + schema_size, LINE);
     uint64_t reached;
     int error = commit(segment, 0, used, &reached);
-    if (error) return refuse(problem, error, NULL, "free some space there, or choose another directory or a larger capacity_bytes");
+    if (error)
+        return refuse(problem, error, NULL,
+                      "free some space there, or choose another directory or a larger capacity_bytes");
     char *base = segment->base;
     memset(base + sizeof(((Header *)0)->magic) + 8, 0, used - sizeof(((Header *)0)->magic) - 8);
     Header *header = (Header *)base;
@@ -120,7 +122,9 @@ static int format(Segment *segment, uint32_t workers, const char *schema, uint32
     atomic_store_explicit(&header->committed, reached, relaxed);
     for (uint32_t table = 0; table < tables && !error; table++)
         if (row_make_overflow(segment, table, &forms[table]) == NULL) error = ENOSPC;
-    if (error) return refuse(problem, error, NULL, "free some space there, or choose another directory or a larger capacity_bytes");
+    if (error)
+        return refuse(problem, error, NULL,
+                      "free some space there, or choose another directory or a larger capacity_bytes");
     CRASH_POINT(14);
     atomic_store_explicit(&header->ready, 1, release);
     return 0;
@@ -136,7 +140,8 @@ static int map(Segment *segment, Problem *problem) {
 
 /* Reads the head of an existing file; 1 when it has to be formatted (empty, or its creator died). */
 static int examine(Segment *segment, uint64_t size, Problem *problem) {
-    static const char *foreign = "the file is not a ledger", *move = "choose another path, or remove the file if nobody needs it";
+    static const char *foreign = "the file is not a ledger",
+                      *move = "choose another path, or remove the file if nobody needs it";
     Header head;
     if (size == 0) return 1;
     memset(&head, 0, sizeof head);
@@ -163,10 +168,13 @@ static int attach(Segment *segment, uint64_t size, uint32_t workers, const char 
     if (fresh && segment->path) {
         Header head = {.magic = MAGIC, .version = LAYOUT_VERSION, .abi = LAYOUT_ABI};
         ssize_t written = pwrite(segment->fd, &head, 16, 0);
-        if (written != 16) return refuse(problem, written < 0 ? errno : ENOSPC, NULL, "free some space there, or choose another directory");
+        if (written != 16)
+            return refuse(problem, written < 0 ? errno : ENOSPC, NULL,
+                          "free some space there, or choose another directory");
         CRASH_POINT(13);
         if (ftruncate(segment->fd, (off_t)segment->capacity) != 0)
-            return refuse(problem, errno, NULL, "choose a smaller capacity_bytes, or raise the limit on file sizes (ulimit -f)");
+            return refuse(problem, errno, NULL,
+                          "choose a smaller capacity_bytes, or raise the limit on file sizes (ulimit -f)");
     }
     if (map(segment, problem) != 0) return -1;
     if (fresh) return format(segment, workers, schema, schema_size, forms, tables, problem);
@@ -208,7 +216,8 @@ static Segment *segment_new(const char *path, uint64_t capacity, uint32_t tables
 
 /* Opens the path and takes the creation lock; 1 when the file was replaced meanwhile and it must be tried again. */
 static int open_file(Segment *segment, uint64_t *size, int *made, Problem *problem) {
-    static const char *mend = "make the directory, and make it and the file writable for this user, or choose another path";
+    static const char *mend =
+        "make the directory, and make it and the file writable for this user, or choose another path";
     struct stat before, now;
     int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, fd = open(segment->path, flags);
     *made = 0;
@@ -217,7 +226,8 @@ static int open_file(Segment *segment, uint64_t *size, int *made, Problem *probl
         if (fd < 0 && errno == EEXIST) return 1;
         *made = fd >= 0;
     }
-    if (fd < 0 && (errno == ENOSPC || errno == EDQUOT)) return refuse(problem, errno, NULL, "free some space there, or choose another directory");
+    if (fd < 0 && (errno == ENOSPC || errno == EDQUOT))
+        return refuse(problem, errno, NULL, "free some space there, or choose another directory");
     if (fd < 0) return refuse(problem, errno, NULL, mend);
     segment->fd = fd;
     if (fstat(fd, &before) != 0) return refuse(problem, errno, NULL, mend);
@@ -225,7 +235,8 @@ static int open_file(Segment *segment, uint64_t *size, int *made, Problem *probl
     segment->device = before.st_dev, segment->inode = before.st_ino;
     int error = file_lock(fd, F_WRLCK, 0, OPEN_PATIENCE);
     if (error == EAGAIN || error == EACCES)
-        return refuse(problem, 0, "another process has held its lock for 10 seconds", "look whether a process that uses it is stopped");
+        return refuse(problem, 0, "another process has held its lock for 10 seconds",
+                      "look whether a process that uses it is stopped");
     if (error) return refuse(problem, error, NULL, "choose a file system that supports locks");
     if (stat(segment->path, &now) != 0 || now.st_dev != before.st_dev || now.st_ino != before.st_ino) {
         close(fd);
@@ -244,7 +255,8 @@ static Segment *registry_find(dev_t device, ino_t inode) {
 }
 
 static Segment *share(Segment *segment, const char *schema, uint32_t schema_size, Problem *problem) {
-    if (segment->header->schema_size != schema_size || memcmp(at(segment, segment->header->schema), schema, schema_size) != 0) {
+    if (segment->header->schema_size != schema_size ||
+        memcmp(at(segment, segment->header->schema), schema, schema_size) != 0) {
         refuse(problem, 0, OTHER_TABLES, OTHER_TABLES_MEND);
         return NULL;
     }
@@ -252,41 +264,45 @@ static Segment *share(Segment *segment, const char *schema, uint32_t schema_size
     return segment;
 }
 
+/* Opens, formats or checks, and maps. Who fails leaves nothing half-made behind. */
+static int make_usable(Segment *segment, uint32_t workers, const char *schema, uint32_t schema_size,
+                       const RowForm *forms, uint32_t tables, Problem *problem) {
+    int made = 0, outcome = 0;
+    uint64_t size = 0;
+    if (segment->path) {
+        do outcome = open_file(segment, &size, &made, problem);
+        while (outcome == 1);
+    }
+    if (outcome == 0) outcome = attach(segment, size, workers, schema, schema_size, forms, tables, problem);
+    if (outcome == 0) {
+        segment->workers = at(segment, segment->header->worker_slots);
+        segment->mine = calloc(segment->header->workers, 1);
+        if (segment->mine == NULL) outcome = refuse(problem, ENOMEM, NULL, "free some memory");
+    }
+    if (outcome != 0 && made && size == 0 && segment->fd >= 0) { /* its lock is still ours */
+        (void)!ftruncate(segment->fd, 0);
+        unlink(segment->path);
+    }
+    if (outcome == 0 && segment->path) file_lock(segment->fd, F_UNLCK, 0, 0);
+    return outcome;
+}
+
 Segment *segment_open(const char *path, uint64_t capacity, uint32_t workers, const char *schema, uint32_t schema_size,
                       const RowForm *forms, uint32_t tables, Problem *problem) {
     struct stat status;
-    int made = 0, outcome = 0;
-    uint64_t size = 0;
     registry_lock();
     /* Looked for before opening: closing a second descriptor of a file would give up the locks of the first. */
     Segment *segment = path && stat(path, &status) == 0 ? registry_find(status.st_dev, status.st_ino) : NULL;
     if (segment) {
         segment = share(segment, schema, schema_size, problem);
-        registry_unlock();
-        return segment;
-    }
-    segment = segment_new(path, capacity, tables);
-    if (segment == NULL) {
+    } else if ((segment = segment_new(path, capacity, tables)) == NULL) {
         refuse(problem, ENOMEM, NULL, "free some memory");
+    } else if (make_usable(segment, workers, schema, schema_size, forms, tables, problem) != 0) {
+        segment_free(segment);
+        segment = NULL;
     } else {
-        if (path) do outcome = open_file(segment, &size, &made, problem);
-            while (outcome == 1);
-        if (outcome == 0) outcome = attach(segment, size, workers, schema, schema_size, forms, tables, problem);
-        if (outcome == 0) segment->workers = at(segment, segment->header->worker_slots);
-        if (outcome == 0 && (segment->mine = calloc(segment->header->workers, 1)) == NULL)
-            outcome = refuse(problem, ENOMEM, NULL, "free some memory");
-        if (outcome != 0 && made && size == 0 && segment->fd >= 0) { /* leave nothing half-made; we hold its lock */
-            (void)!ftruncate(segment->fd, 0);
-            unlink(path);
-        }
-        if (outcome != 0) {
-            segment_free(segment);
-            segment = NULL;
-        } else {
-            if (path) file_lock(segment->fd, F_UNLCK, 0, 0);
-            segment->next = registry;
-            registry = segment;
-        }
+        segment->next = registry;
+        registry = segment;
     }
     registry_unlock();
     return segment;

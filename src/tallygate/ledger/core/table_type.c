@@ -136,7 +136,8 @@ static PyObject *row_slowly(Table *table, PyObject *const *args, Py_ssize_t coun
     Shape *shape = table->shape;
     Values values;
     if (count != (Py_ssize_t)shape->form.dimensions)
-        return PyErr_Format(PyExc_TypeError, "this table has %u dimensions, %zd values given", shape->form.dimensions, count);
+        return PyErr_Format(PyExc_TypeError, "this table has %u dimensions, %zd values given", shape->form.dimensions,
+                            count);
     if (!strings || values_pack(&values, args, count) != 0) return overflow(table, 1);
     PyThreadState *state = PyEval_SaveThread();
     RowRecord *record = row_find_or_make(shape->book->segment, shape->number, &shape->form, &values);
@@ -180,14 +181,16 @@ static PyObject *values_of(const RowRecord *record, uint32_t dimensions) {
 static PyObject *view_of(const Shape *shape, const RowRecord *record) {
     PyObject *values = values_of(record, shape->form.dimensions);
     if (values == NULL) return NULL;
-    return PyObject_CallFunction(row_view_type, "INKd", record->index, values, (unsigned long long)record->cells / 8, record->created);
+    return PyObject_CallFunction(row_view_type, "INKd", record->index, values, (unsigned long long)record->cells / 8,
+                                 record->created);
 }
 
 static PyObject *table_rows(Table *self, PyObject *const *args, Py_ssize_t count) {
     Shape *shape = self->shape;
     Segment *segment = shape->book->segment;
     Py_ssize_t start = 0, limit = -1;
-    if (count > 2) return PyErr_Format(PyExc_TypeError, "rows() takes a start and a limit (%zd arguments given)", count);
+    if (count > 2)
+        return PyErr_Format(PyExc_TypeError, "rows() takes a start and a limit (%zd arguments given)", count);
     if (count >= 1 && (start = PyLong_AsSsize_t(args[0])) < 0) {
         if (PyErr_Occurred()) return NULL;
         start = 0;
@@ -295,7 +298,8 @@ static PyType_Slot slots[] = {
     {Py_tp_doc, "The rows of one fact."},
     {0, NULL},
 };
-static PyType_Spec spec = {"tallygate.ledger._core.Table", sizeof(Table), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+static PyType_Spec spec = {"tallygate.ledger._core.Table", sizeof(Table), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
 
 PyTypeObject *make_table_type(PyObject *module) {
     string_hash = (hashfunc)PyType_GetSlot(&PyUnicode_Type, Py_tp_hash);

@@ -76,7 +76,8 @@ uint32_t workers_alive(Segment *segment) {
     for (uint32_t slot = 0; slot < segment->header->workers; slot++) {
         if (!slot_live(segment, slot)) continue;
         uint32_t other = 0; /* two ledgers of one process are one worker */
-        while (other < slot && !(segment->workers[other].pid == segment->workers[slot].pid && slot_live(segment, other)))
+        while (other < slot &&
+               !(segment->workers[other].pid == segment->workers[slot].pid && slot_live(segment, other)))
             other++;
         alive += other == slot;
     }
@@ -239,7 +240,8 @@ GaugeCell *worker_gauges(Shape *shape, uint32_t row) {
     if (place && !block) {
         if (segment_lock(segment) != 0) return NULL;
         place = remembered(shape, number, epoch);
-        block = find_block(segment, worker, shape, number * GAUGE_BLOCK_ROWS); /* another thread may have been quicker */
+        block =
+            find_block(segment, worker, shape, number * GAUGE_BLOCK_ROWS); /* another thread may have been quicker */
         if (!block) block = make_block(segment, worker, shape, number * GAUGE_BLOCK_ROWS);
         if (place) *place = block;
         segment_unlock(segment);
