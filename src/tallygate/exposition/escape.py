@@ -14,5 +14,5 @@ def labels(pairs: Iterable[tuple[str, str]]) -> str:
 
 def help_text(text: str, *, quotes: bool = False) -> str:
     """A help text on one line. OpenMetrics escapes quotes too, the other text formats must not."""
-    text = text.encode("utf-8", "replace").decode().replace("\0", "\ufffd").replace("\\", "\\\\").replace("\n", "\\n")
+    text = text.encode("utf-8", "replace").decode().replace("\\", "\\\\").replace("\n", "\\n")
     return text.replace('"', '\\"') if quotes else text
