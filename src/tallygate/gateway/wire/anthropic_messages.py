@@ -123,10 +123,6 @@ class MessagesMeter(WireMeter):
         elif reply.stop_reason == "refusal":
             self._refused(bool(reply.content))
 
-    def end_large_document(self, skimmer: Any) -> None:
-        """As WireMeter.end_large_document; content too large to be captured is content."""
-        super().end_large_document(skimmer)
-
     def _read_usage(self, usage: dict[str, Any] | None) -> None:
         """Counts in a stream are cumulative: the last of each counts. Input leaves out what a cache had or took."""
         for name in _COUNTS:

@@ -1,4 +1,4 @@
-"""Bodies that are JSON, one document or an array of events; and a stream whose first byte has yet to tell what it is."""
+"""Bodies that are JSON, one document or an array of events; and streams that turn out to be such."""
 
 from tallygate.gateway.wire.meter import WHOLE, Framing, WireMeter
 from tallygate.gateway.wire.partial import is_json

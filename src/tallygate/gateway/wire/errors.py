@@ -23,8 +23,8 @@ _SPECIFIC: dict[str, ErrorType] = {
         ),
         ErrorType.PROVIDER_RATE_LIMIT: (
             "insufficient_quota", "rate_limit_exceeded", "rate_limit_error", "rate_limit_reached", "too_many_requests",
-            "billing_hard_limit_reached", "billing_not_active", "billing_error", "quota_exceeded", "insufficient_credits",
-            "insufficient_balance", "resource_exhausted", "tokens_usage_based", "requests", "tokens",
+            "billing_hard_limit_reached", "billing_not_active", "billing_error", "quota_exceeded", "resource_exhausted",
+            "insufficient_balance", "insufficient_credits", "requests", "tokens",
         ),
         ErrorType.PROVIDER_MODEL_UNAVAILABLE: (
             "model_not_found", "model_not_available", "model_decommissioned", "model_deprecated", "invalid_model",
@@ -72,7 +72,7 @@ _MESSAGES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
         (r"api key not valid|(invalid|incorrect) api key|invalid x-api-key", ErrorType.PROVIDER_AUTHENTICATION),
     )
 )
-"""For providers that have no word of their own for it; asked only when the status is a plain 400, 403, 413 or 422, or none."""
+"""For providers that have no word of their own; asked only when the status is 400, 403, 413 or 422, or none."""
 
 _MESSAGE_LIMIT = 2000
 _CODE_LIMIT = 100

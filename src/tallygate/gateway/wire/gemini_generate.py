@@ -1,4 +1,4 @@
-"""Gemini: /v1beta/models/{model}:generateContent and :streamGenerateContent, as server-sent events or as a JSON array."""
+"""Gemini: /v1beta/models/{model}:generateContent and :streamGenerateContent (events, or a JSON array of them)."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from tallygate.gateway.wire.interface import Failure, Head, Usage
 from tallygate.gateway.wire.meter import Framing, WireMeter
 from tallygate.gateway.wire.partial import Partial, Unreadable
 from tallygate.gateway.wire.skim import Path
-from tallygate.gateway.wire.tokens import count
+from tallygate.gateway.wire.tokens import MOST
 
 Members = dict[str, Raw] | None
 
@@ -65,11 +65,21 @@ class PromptFeedback(msgspec.Struct, rename="camel"):
     block_reason: str | None = None
 
 
+class UsageMetadata(msgspec.Struct, rename="camel"):
+    """Counts of tokens; in a stream they come again and again."""
+
+    prompt_token_count: int | None = None
+    tool_use_prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+    cached_content_token_count: int | None = None
+
+
 class Chunk(msgspec.Struct, rename="camel"):
     """A reply or a chunk of one."""
 
     candidates: list[Candidate] | None = None
-    usage_metadata: dict[str, Any] | None = None
+    usage_metadata: UsageMetadata | None = None
     model_version: str | None = None
     prompt_feedback: PromptFeedback | None = None
     error: Any = None
@@ -77,13 +87,6 @@ class Chunk(msgspec.Struct, rename="camel"):
 
 _chunks = Partial(Chunk)
 _decode = _chunks.decode_strictly
-_COUNTS = (
-    "promptTokenCount",
-    "toolUsePromptTokenCount",
-    "candidatesTokenCount",
-    "thoughtsTokenCount",
-    "cachedContentTokenCount",
-)
 _FILTERED = frozenset(
     (
         "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
@@ -96,7 +99,7 @@ _FILTERED = frozenset(
 class GenerateMeter(WireMeter):
     """Reads replies of generateContent and streamGenerateContent."""
 
-    __slots__ = ("_counts",)
+    __slots__ = ("_counted", "_counts")
 
     paths: ClassVar[tuple[Path, ...]] = (
         ("usageMetadata",),
@@ -110,7 +113,8 @@ class GenerateMeter(WireMeter):
 
     def __init__(self, framing: Framing, status: int) -> None:
         super().__init__(framing, status)
-        self._counts: dict[str, int] = {}
+        self._counts = [0, 0, 0, 0, 0]
+        self._counted = False
 
     def read_event(self, data: bytes) -> bool:
         """As WireMeter.read_event; nothing is ever hidden."""
@@ -155,16 +159,24 @@ class GenerateMeter(WireMeter):
                 if reason in _FILTERED and not said_something:
                     self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, reason))
 
-    def _read_usage(self, usage: dict[str, Any]) -> None:
-        """Later chunks supersede earlier ones. The prompt includes what a cache had; thoughts stand beside candidates."""
-        for name in _COUNTS:
-            value = count(usage, name)
-            if value is not None:
-                self._counts[name] = value
-        if not self._counts:
-            return
-        prompt, tools, candidates, thoughts, cached = (self._counts.get(name, 0) for name in _COUNTS)
-        self.usage = Usage(prompt + tools, candidates + thoughts, min(cached, prompt), 0, thoughts)
+    def _read_usage(self, usage: UsageMetadata) -> None:
+        """Later counts replace earlier ones. The prompt includes what a cache had; thoughts stand beside candidates."""
+        counts = self._counts
+        for index, value in enumerate(
+            (
+                usage.prompt_token_count,
+                usage.tool_use_prompt_token_count,
+                usage.candidates_token_count,
+                usage.thoughts_token_count,
+                usage.cached_content_token_count,
+            )
+        ):
+            if value is not None and 0 <= value <= MOST:
+                counts[index] = value
+                self._counted = True
+        if self._counted:
+            prompt, tools, candidates, thoughts, cached = counts
+            self.usage = Usage(prompt + tools, candidates + thoughts, min(cached, prompt), 0, thoughts)
 
 
 class Request(msgspec.Struct):

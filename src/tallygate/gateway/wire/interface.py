@@ -56,12 +56,12 @@ class Meter(Protocol):
     response_model: str
     """The model the reply names; '' when it names none."""
     contents: int
-    """How many content deltas (text, tool call, reasoning; not the role chunk, not pings) were seen so far; streams only."""
+    """How many content deltas (text, tool call, reasoning; no role chunk, no ping) were seen so far; streams only."""
     complete: bool
     """Whether the reply's own end was seen (closing event, or a whole JSON document)."""
 
     def feed(self, data: bytes) -> bytes:
-        """Read the next bytes of the body; returns what to relay: ``data`` itself, unless something must be hidden or held back."""
+        """Read the next bytes of the body; returns what to relay: ``data`` unless some of it must not pass (yet)."""
 
     def close(self) -> bytes:
         """The body has ended: read what is left; returns what was held back and must still be relayed."""
@@ -80,13 +80,13 @@ class Wire(Protocol):
     """The provider's path as a label: /chat/completions, /messages, /models/{model}:generateContent ..."""
 
     def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
-        """Read a request. ``path_model`` and ``path_stream`` come from the path where the format has them there. Raises BadRequest."""
+        """``path_model``, ``path_stream``: for formats that have these in the path. Raises BadRequest."""
 
     def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
         """The body with another model name, and with usage asked for; everything else as it came."""
 
     def meter(self, *, stream: bool, status: int, content_encoding: str, hide_usage: bool) -> Meter:
-        """A meter for one reply. ``hide_usage``: the gateway asked for usage and the client did not, so that chunk is not relayed."""
+        """A meter for one reply. ``hide_usage``: the gateway asked for usage, the client did not: it is not relayed."""
 
     def error_body(self, status: int, error_type: ErrorType, message: str) -> bytes:
         """An error of the gateway's own in the shape this API's clients know (JSON)."""

@@ -13,7 +13,7 @@ WHOLE = 256 * 1024
 
 
 class Framing(Protocol):
-    """How a body is cut into what a meter can read. It is handed the meter with every call, so that they form no cycle."""
+    """How a body is cut into what a meter can read. The meter comes with every call, so that they form no cycle."""
 
     def feed(self, meter: "WireMeter", data: bytes) -> bytes:
         """Read the next bytes; returns what to relay."""

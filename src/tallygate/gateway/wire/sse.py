@@ -1,4 +1,4 @@
-"""Server-sent events: finds the events of a stream that is cut anywhere, and takes the hidden one out of what is relayed.
+"""Server-sent events: finds the events of a stream that is cut anywhere, and keeps back the one to be hidden.
 
 Lines end with LF, CRLF or CR. Most pieces hold whole events with LF: those are split at once. All else goes through a
 buffer of one event, and an event too large for that is skimmed as it passes.
@@ -45,6 +45,14 @@ class EventStream:
     def feed(self, meter: WireMeter, data: bytes) -> bytes:
         """Read the next bytes; returns what to relay."""
         if self._between and data[-2:] == b"\n\n" and b"\r" not in data and len(data) <= _PIECE:
+            # The usual pieces: one event, with or without a name; several events.
+            end = len(data) - 2
+            line_end = data.find(b"\n")
+            if line_end == end and data[:6] == b"data: ":
+                return b"" if meter.read_event(data[6:end]) and self._hides else data
+            start = line_end + 7
+            if data[:6] == b"event:" and data[line_end + 1 : start] == b"data: " and data.find(b"\n", start) == end:
+                return b"" if meter.read_event(data[start:end]) and self._hides else data
             dropped: list[int] | None = None
             frames = data.split(b"\n\n")
             for index, frame in enumerate(frames):
@@ -158,7 +166,7 @@ class _LargeEvent:
                 return size
             position = end + 1
             self._was_cr = data[end] == _CR
-            if self._begun and self._prefix == b"":
+            if self._begun and self._prefix is not None and not self._prefix:
                 self.ended = True
                 # The LF of a CRLF belongs to the event too.
                 return position + (self._was_cr and data[position : position + 1] == b"\n")

@@ -4,7 +4,7 @@ from typing import Any
 
 from tallygate.gateway.wire.interface import Usage
 
-_MOST = 10**12
+MOST = 10**12
 """No call has as many tokens: a larger number is a provider's mistake and must not poison a counter for ever."""
 
 
@@ -16,7 +16,7 @@ def count(source: Any, *names: str) -> int | None:
         value = source.get(name)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST:
             return value
     return None
 
