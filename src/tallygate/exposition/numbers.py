@@ -22,5 +22,5 @@ def number(value: float) -> str:
 
 
 def cleaned(value: float) -> float:
-    """``value`` at 15 significant digits: without the noise that scaling left, 570.0 for 569.9999999999999."""
+    """``value`` at 15 significant digits: without the noise that scaling left, 2010.0 for 2009.9999999999998."""
     return float(f"{value:.15g}")

@@ -88,6 +88,7 @@ class LLMCallTracker:
         if activity is None or binding is None:
             return False
         self._activity, self._over = None, True
+        finished = False
         try:
             if status_code == 200 and outcome == "completed" and not error_type:
                 row = binding.completed
@@ -101,7 +102,7 @@ class LLMCallTracker:
                     row.exemplify(*trace, *measures)
         except Exception as problem:
             self._recorder.failed(LLMCall, problem)
-            return activity.finish()
+            finished = activity.finish() or finished
         return finished
 
     def _measures(self, activity: Activity, binding: Binding, outcome: str) -> tuple[Value, ...]:

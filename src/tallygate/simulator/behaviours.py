@@ -37,7 +37,8 @@ BEHAVIOURS: dict[str, str] = {
     "no_usage": "reports no usage at all",
     "huge_chunks": "three content deltas of 1 MB and one of 5 MB",
     "crlf": "server-sent events with CRLF line ends",
-    "split_frames": "every byte in a write of its own",
+    "split_frames": "every byte in a write of its own; argument: seconds between them (0)",
+    "byte_chunks": "every byte of a stream in an HTTP chunk of its own",
     "unbuffered": "every event in a write of its own",
     "gzip": "content-encoding gzip, flushed after each event",
     "cached": "half of the input read from the prompt cache, a quarter written to it",
@@ -56,7 +57,9 @@ REFUSALS = frozenset(
 )
 BREAKS = frozenset(("reset_body", "cut_stream", "cut_chunks", "truncated_json", "error_event", "stall"))
 """What happens in the middle of a body; at most one of them takes effect, in the order of the name."""
-PACED = frozenset(("slow_headers", "slow_stream", "split_frames", "unbuffered", "long", "huge_chunks", "reset"))
+PACED = frozenset(
+    ("slow_headers", "slow_stream", "split_frames", "byte_chunks", "unbuffered", "long", "huge_chunks", "reset")
+)
 """What needs more than one write."""
 
 _ARGUMENT = re.compile(r"(\d+(?:\.\d+)?)([kMG]B)?", re.ASCII)
@@ -116,4 +119,4 @@ def marks_of(model: str) -> Marks:
                 return NO_MARKS
             arguments[behaviour] = Argument(float(match[1]) * _FACTORS[match[2]], match[2] is not None)
         names.append(behaviour)
-    return Marks("+".join(parts), tuple(names), arguments)
+    return Marks("+".join(parts), tuple(names), arguments) if names else NO_MARKS

@@ -25,12 +25,13 @@ def models_reply(target: str, headers: list[tuple[bytes, bytes]]) -> tuple[int, 
     if found is None:
         return None
     prefix, model = found
-    if "/v1beta" in prefix or "/v1alpha" in prefix:
+    names = {name.lower() for name, _ in headers}
+    if "/v1beta" in prefix or "/v1alpha" in prefix or b"x-goog-api-key" in names:
         if "404" in marks_of(model):
             error = {"code": 404, "message": f"models/{model} is not found.", "status": "NOT_FOUND"}
             return 404, {"error": error}
         return 200, _gemini(model) if model else {"models": [_gemini(name) for name in MODELS]}
-    if any(name.lower() == b"anthropic-version" for name, _ in headers):
+    if b"anthropic-version" in names:
         if "404" in marks_of(model):
             return 404, {"type": "error", "error": {"type": "not_found_error", "message": f"model: {model}"}}
         if model:

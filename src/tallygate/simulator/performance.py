@@ -176,7 +176,10 @@ class Performance:
         """A part of a streamed body; an empty one is nothing."""
         if self._reply is not None:
             self._reply.append(data)
-        if data:
+        if "byte_chunks" in self.plan.answer.marks and self._chunked:
+            data = b"".join(chunk(data[index : index + 1]) for index in range(len(data)))
+            await self._write(data)
+        elif data:
             await self._write(chunk(data) if self._chunked else data)
 
     async def _raw(self, data: bytes) -> None:
@@ -193,10 +196,11 @@ class Performance:
         if "split_frames" not in self.plan.answer.marks:
             await self.connection.write(data)
             return
+        seconds = self.plan.answer.marks.number("split_frames", 0)
         for index in range(len(data)):
             await self.connection.write(data[index : index + 1])
             # A turn of the loop makes it a send of its own, whatever the loop buffers.
-            await asyncio.sleep(0)
+            await asyncio.sleep(seconds)
 
 
 async def _wait(seconds: float) -> None:

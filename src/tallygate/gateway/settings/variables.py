@@ -22,7 +22,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "TALLYGATE_MASTER_KEY": ("server", "master_key"),
 }
 """Further names of settings; the long ones go before them."""
-OTHER_USES = frozenset({"TALLYGATE_CONFIG"})
+OTHER_USES = frozenset({"TALLYGATE_CONFIG", "TALLYGATE_LEDGER"})
 """Variables with our prefix that are no settings."""
 
 # Kubernetes sets these in every pod of a namespace that has a service called tallygate.
