@@ -1,0 +1,148 @@
+"""The commands and their options. What they need is imported when they run, so that help comes at once."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+FAILED, MISTAKEN = 1, 2
+"""Exit statuses: something went wrong; the configuration or the command line is wrong."""
+
+app = typer.Typer(
+    name="tallygate",
+    help="An LLM gateway that tallies: Prometheus metrics for LLM traffic, true to the last token.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    """How settings are written."""
+
+    TOML = "toml"
+    YAML = "yaml"
+    JSON = "json"
+
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="TALLYGATE_CONFIG", help="Configuration file, TOML or YAML.")
+]
+Dotenv = Annotated[Path, typer.Option("--env-file", help="File with variables; the environment goes before it.")]
+ENV_FILE = Path(".env")
+
+
+@app.callback(invoke_without_command=True)
+def tallygate(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from tallygate.tally import package_version
+
+        print(f"tallygate {package_version()}")
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    env_file: Dotenv = ENV_FILE,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[str | None, typer.Option(metavar="NUMBER", help="Port to listen on.")] = None,
+    workers: Annotated[str | None, typer.Option(metavar="NUMBER", help="Processes that serve.")] = None,
+    grace: Annotated[str | None, typer.Option(metavar="SECONDS", help="Time for answers to finish at the end.")] = None,
+    master_key_file: Annotated[Path | None, typer.Option(help="File with the key that callers must present.")] = None,
+    metrics: Annotated[bool | None, typer.Option("--metrics/--no-metrics", help="Count, or do not.")] = None,
+    metrics_endpoint: Annotated[str | None, typer.Option(metavar="PATH", help="Path of the metrics.")] = None,
+    dialect: Annotated[list[str] | None, typer.Option(help="Dialect of the metrics; may be given again.")] = None,
+    log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="FORMAT", help="json or plain.")] = None,
+) -> None:
+    """Run the gateway. Provider keys in the environment are enough; `tallygate config` shows what is in force."""
+    from tallygate.cli.settings import ended_well, settings_from
+
+    settings = settings_from(
+        {
+            "server.host": host,
+            "server.port": port,
+            "server.workers": workers,
+            "server.grace_seconds": grace,
+            "metrics.enabled": metrics,
+            "metrics.endpoint": metrics_endpoint,
+            "metrics.dialects": dialect or None,
+            "log.level": log_level,
+            "log.format": log_format,
+        },
+        config,
+        env_file,
+        master_key_file,
+    )
+    with ended_well():
+        from tallygate.gateway.run import run
+
+        raise typer.Exit(run(settings))
+
+
+@app.command("config")
+def show_config(
+    config: Config = None,
+    env_file: Dotenv = ENV_FILE,
+    format: Annotated[Format, typer.Option(help="How to write it.")] = Format.TOML,
+) -> None:
+    """Check the configuration and print what is in force, secrets masked."""
+    from tallygate.cli.printing import printed
+    from tallygate.cli.settings import settings_from
+    from tallygate.gateway.settings import masked
+
+    sys.stdout.write(printed(masked(settings_from({}, config, env_file)), format))
+
+
+@app.command()
+def simulate(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 4010,
+    seed: Annotated[int, typer.Option(help="Same seed, same request: same answer, same times.")] = 0,
+    latency: Annotated[str, typer.Option(metavar="TIME", help="Before every reply: 0.2, 200ms, or 50ms..1s.")] = "0",
+    ttft: Annotated[str, typer.Option(metavar="TIME", help="Before a stream's first content.")] = "0",
+    per_token: Annotated[str, typer.Option(metavar="TIME", help="Before each further token.")] = "0",
+) -> None:
+    """Serve a simulated provider: OpenAI's, Anthropic's and Gemini's APIs. Model names such as gpt-4o+429 misbehave."""
+    from tallygate.cli.simulating import seconds, simulate
+    from tallygate.simulator import Settings
+
+    try:
+        settings = Settings(host, port, seed, seconds(latency), seconds(ttft), seconds(per_token))
+    except ValueError as error:
+        complain(str(error), MISTAKEN)
+    raise typer.Exit(simulate(settings))
+
+
+@app.command()
+def demo(
+    for_: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", min=1, help="End by itself, with a summary.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port of the gateway; 4000, or a free one when that is taken.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.1, max=500, help="Requests per second.")] = 10,
+    seed: Annotated[int, typer.Option(help="Same seed, same traffic.")] = 0,
+) -> None:
+    """See it work: simulated providers, the gateway in front of them, and traffic. No key, no network."""
+    from tallygate.cli.settings import ended_well
+
+    with ended_well():
+        from tallygate.demo import run
+
+        raise typer.Exit(run(seconds=for_, port=port, rate=rate, seed=seed))
+
+
+def complain(message: str, status: int) -> NoReturn:
+    """End with a message on standard error."""
+    print(message, file=sys.stderr)
+    raise typer.Exit(status)
