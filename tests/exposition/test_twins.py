@@ -76,7 +76,7 @@ exemplars = st.lists(
 buffers = st.lists(values, min_size=CELLS, max_size=CELLS).map(lambda numbers: cells(*numbers))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(families(), max_size=4), st.tuples(buffers, buffers), st.sampled_from(["text", "openmetrics"]), exemplars
 )

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 3131
+MAX_PORT: Final = 65_535
 IDLE_SECONDS: Final = 75.0
 """How long a connection may be silent: longer than the usual interval between two scrapes."""
 CLOSING_SECONDS: Final = 0.1
@@ -72,6 +73,8 @@ def start_metrics_server(
     """
     endpoint = Endpoint(source, authorize)
     try:
+        if not 0 <= port <= MAX_PORT:
+            raise OverflowError("there is no such port")
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         server = _Server(family, address, _handler(endpoint, path))
     except (OSError, OverflowError) as error:
@@ -82,7 +85,7 @@ def start_metrics_server(
 
 def _mend(error: Exception) -> str:
     if isinstance(error, OverflowError):
-        return "choose a port from 0 to 65535"
+        return f"choose a port from 0 to {MAX_PORT}"
     if isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL:
         return "choose an address of this machine, such as 127.0.0.1"
     return "choose another port, or 0 for any free one"
