@@ -3,6 +3,7 @@
 from types import ModuleType
 
 import pytest
+
 from tests.exposition.cells import SPAN, TRACE, cells, exemplar
 
 LABELS = f'{{trace_id="{TRACE}",span_id="{SPAN}"}}'

@@ -7,9 +7,9 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from tests.exposition.sources import Source
 
 from tallygate.exposition.listener import CONNECTIONS, ListenerError, MetricsServer, start_metrics_server
+from tests.exposition.sources import Source
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ import os
 import threading
 
 import pytest
-from tests.exposition.sources import Source
 
 from tallygate.exposition.negotiate import content_format
 from tallygate.exposition.page import Ask, Page, Pages
+from tests.exposition.sources import Source
 
 TEXT = content_format(None)
 
 
 def ask(*dialects: str, gzip: bool = False) -> Ask:
-    return Ask(dialects, frozenset(), TEXT, gzip)
+    return Ask(dialects or None, frozenset(), TEXT, gzip)
 
 
 def test_a_page() -> None:
@@ -48,7 +48,7 @@ def test_those_who_wait_for_the_same_page_share_it() -> None:
     assert {future.result().body for future in [running, *waiting]} == {b"# default text \n"}
     assert other.result().body == b"# aurora text \n"
     # The one that had begun when the others came is not theirs: it may lack what was recorded since.
-    assert [dialects for dialects, _, _ in source.asked] == [(), (), ("aurora",)]
+    assert [dialects for dialects, _, _ in source.asked] == [None, None, ("aurora",)]
 
 
 def test_an_unknown_dialect_lists_the_known_ones() -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from tests.exposition.cells import SPAN, TRACE, cells, exemplar
 
 from tallygate.exposition.escape import labels
+from tests.exposition.cells import SPAN, TRACE, cells, exemplar
 
 label_values = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.text(
     st.sampled_from('"\\\n{},= #'), max_size=10
@@ -27,7 +27,7 @@ quiet = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 def parsers(page: Any) -> Iterable[list[Metric]]:
     """The page as each of its parsers reads it; ``page`` is asked for a format."""
     yield list(parse_text(page("text").decode()))
-    yield list(parse_openmetrics(page("openmetrics").decode()))
+    yield list(parse_openmetrics(page("openmetrics").decode()))  # type: ignore[no-untyped-call]  # theirs is untyped
 
 
 @quiet

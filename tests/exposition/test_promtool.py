@@ -3,9 +3,8 @@
 import subprocess
 from types import ModuleType
 
-from tests.exposition.cells import cells
-
 from tallygate.exposition.escape import labels
+from tests.exposition.cells import cells
 
 NASTY = '"quoted" \\ back\nslash \t tab \0 nul \x7f \u2028 日本語 🎉 {le="1"} # EOF'
 

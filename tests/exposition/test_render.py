@@ -2,11 +2,12 @@
 
 from array import array
 from types import ModuleType
+from typing import Any
 
 import pytest
-from tests.exposition.cells import cells
 
 from tallygate.exposition import render
+from tests.exposition.cells import cells
 
 
 def test_the_compiled_renderer_is_the_one_in_use() -> None:
@@ -242,7 +243,7 @@ def test_the_same_labels_are_the_same_series(renderer: ModuleType) -> None:
 
 def test_what_cannot_be_is_refused(renderer: ModuleType) -> None:
     make = renderer.Family
-    for name, type, options, problem in [
+    refused: list[tuple[str, str, dict[str, Any], str]] = [
         ("1x", "gauge", {}, "not a metric name"),
         ("x", "gaugehistogram", {}, "type 'gaugehistogram'"),
         ("x", "gauge", {"combine": "latest"}, "combine='latest'"),
@@ -254,7 +255,8 @@ def test_what_cannot_be_is_refused(renderer: ModuleType) -> None:
         ("x", "histogram", {"le": ["1"], "bucket_map": [0, 2]}, "beyond its 2 buckets"),
         ("x", "summary", {"le": ["1"], "bucket_map": [0]}, "shows no buckets"),
         ("x", "gauge", {"exponent": 65}, "beyond 64"),
-    ]:
+    ]
+    for name, type, options, problem in refused:
         with pytest.raises(ValueError, match=problem):
             make(name, type, "", "", **options)
 

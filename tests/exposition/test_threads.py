@@ -4,9 +4,9 @@ import threading
 from types import ModuleType
 
 from prometheus_client.parser import text_string_to_metric_families
-from tests.exposition.cells import cells
 
 from tallygate.exposition import render_native
+from tests.exposition.cells import cells
 
 SERIES = 3_000
 

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.exposition.cells import cells
 
 from tallygate.exposition import render_native, render_python
 from tallygate.exposition.escape import labels
 from tallygate.ledger.interface import Exemplar
+from tests.exposition.cells import cells
 
 CELLS = 40
 values = st.one_of(st.integers(-(2**63), 2**63 - 1), st.integers(-1000, 1000), st.integers(0, 10**12))

@@ -73,7 +73,7 @@ def _unauthorized(authorization: str | None) -> Answer:
     return _answer(401, JSON, WRONG_BEARER if is_bearer else NO_BEARER, ("WWW-Authenticate", "Bearer"))
 
 
-def _query(query: str) -> tuple[tuple[str, ...], frozenset[str]]:
+def _query(query: str) -> tuple[tuple[str, ...] | None, frozenset[str]]:
     """``?dialect=a,b&dialect=c&name[]=family``; other parameters are none of ours. ValueError: too many."""
     dialects: dict[str, None] = {}
     names = set()
@@ -82,4 +82,4 @@ def _query(query: str) -> tuple[tuple[str, ...], frozenset[str]]:
             dialects |= dict.fromkeys(filter(None, map(str.strip, value.split(","))))
         elif name == "name[]":
             names.add(value)
-    return tuple(dialects), frozenset(names)
+    return tuple(dialects) or None, frozenset(names)

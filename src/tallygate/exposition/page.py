@@ -25,8 +25,8 @@ PLAIN: Final = "text/plain; charset=utf-8"
 class PageSource(Protocol):
     """What has pages: a tally."""
 
-    def render(self, dialects: tuple[str, ...], format: str, names: frozenset[str], /) -> bytes:
-        """The page of these dialects (the default ones when empty) in a format of the renderer.
+    def render(self, dialects: tuple[str, ...] | None, format: str, names: frozenset[str], /) -> bytes:
+        """The page of these dialects (None for the default ones) in a format of the renderer.
 
         names: only families that have one of these sample names; all when empty.
         Raises UnknownDialect, or DialectError when the dialects cannot share a page.
@@ -36,7 +36,7 @@ class PageSource(Protocol):
 class Ask(NamedTuple):
     """What a client asked for."""
 
-    dialects: tuple[str, ...]
+    dialects: tuple[str, ...] | None
     names: frozenset[str]
     format: Format
     gzip: bool
