@@ -79,7 +79,7 @@ class EventStream:
         if event.startswith(b"[DONE]") or (event and is_json(event)):
             hidden = meter.read_event(event)
         self._pending.clear()
-        return b"" if hidden and not self._released else held
+        return held if self._hides and not (hidden and not self._released) else b""
 
     def _feed_piece(self, meter: WireMeter, data: bytes) -> bytes:
         """What to relay of a piece."""
