@@ -1,7 +1,8 @@
 """Behaviours are asked for in the model's name: ``gpt-4o-mini+429``, ``sim-stall``, ``claude-x+cached+crlf``.
 
 A behaviour may carry one argument after a colon: ``+long:200MB``, ``+429:7``, ``+stall:3``.
-A ``+`` part that is no behaviour leaves the whole name an ordinary model name.
+A ``+`` part that is no behaviour leaves the whole name an ordinary model name. ``?simulate=cached,crlf`` in the
+query asks the same of any model.
 """
 
 import re

@@ -100,7 +100,9 @@ def plan_of(route: Route, target: bytes, body: bytes, settings: Settings, misbeh
         parameter = error.parameter if isinstance(error, InvalidRequest) else ""
         answer = answer_of(Ask(route.model), NO_MARKS, settings, identity)
         return _with_instant(Plan(api, answer, api.invalid(400, str(error), parameter)), settings)
-    marks = marks_of(ask.model) if misbehaves else NO_MARKS
+    # A query of ?simulate=cached,crlf asks the same of a model with an ordinary name.
+    asked = ask.model + "".join(f"+{name}" for name in route.query.get("simulate", "").split(",") if name)
+    marks = marks_of(asked) if misbehaves else NO_MARKS
     answer = answer_of(ask, marks, settings, identity, generates=api.generates, writes_cache=api.writes_cache)
     if not api.generates and ask.stream:
         answer = replace(answer, ask=replace(ask, stream=False))
