@@ -54,23 +54,30 @@ class Core:
             if len(instant.body) <= LARGEST_REPLY:
                 self.records.keep(instant.kind.api, instant.kind.model, Reply(instant.kind.status, instant.body))
             return
-        self.served.begin()
-        connection.start(asyncio.get_running_loop().create_task(self._perform(connection, request, plan)))
+        self._perform(connection, request, plan)
 
-    async def _perform(self, connection: Connection, request: Request, plan: Plan) -> None:
+    def _perform(self, connection: Connection, request: Request, plan: Plan) -> None:
         name, model = plan.api.name, plan.answer.ask.model
         pace = Pace(self.settings, plan.answer, self._occurrence(plan.answer.digest))
         performance = Performance(
             connection, request, plan, pace, keep=lambda reply: self.records.keep(name, model, reply)
         )
-        try:
-            await performance.run()
-        except asyncio.CancelledError:
-            # The client left, or the simulator is closed: the task ends here, there is nobody to tell.
-            performance.outcome = "cut" if self.closing else "client_gone"
-        finally:
-            self.served.add(plan.kind(performance.outcome, performance.status), performance.sent)
-            self.served.end()
+        self.served.begin()
+        task = asyncio.get_running_loop().create_task(performance.run())
+        # Counted in a callback: a task that is cancelled before its first step runs none of its own code.
+        task.add_done_callback(lambda ended: self._performed(ended, performance))
+        connection.start(task)
+
+    def _performed(self, task: asyncio.Task[None], performance: Performance) -> None:
+        outcome = performance.outcome
+        if task.cancelled():
+            outcome = "cut" if self.closing else "client_gone"
+        self.served.add(performance.plan.kind(outcome, performance.status), performance.sent)
+        self.served.end()
+        if not task.cancelled() and task.exception() is not None:
+            # A defect of ours: the client sees a broken connection, the event loop reports the exception.
+            performance.connection.transport.abort()
+            task.result()
 
     def _route(self, target: bytes) -> Route | None:
         try:

@@ -40,8 +40,8 @@ class Performance:
     """What was sent; 0 before the head."""
     usage: Usage | None = None
     deltas: int = 0
-    outcome: str = "client_gone"
-    """Unless something else happens first."""
+    outcome: str = "cut"
+    """How it ended, once it has."""
     _reply: Reply | None = None
     _chunked: bool = False
 
