@@ -70,6 +70,11 @@ class Exchange:
         """Whether the caller asked for a stream; False until the head is read."""
         return self.head is not None and self.head.stream
 
+    @property
+    def hides_usage(self) -> bool:
+        """Whether the gateway asks for a stream's usage on the caller's behalf, and keeps that chunk to itself."""
+        return self.head is not None and self.head.stream and not self.head.reports_usage
+
     async def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Send the head of the answer."""
         self.status = status

@@ -65,7 +65,7 @@ def _record(parts: Parts, exchange: Exchange) -> None:
             error_type=exchange.error_type,
         )
     if exchange.route.wire is not None:
-        _record_phases(parts, exchange, ended_at)
+        parts.phases.record(exchange, ended_at)
     parts.tally.http_request(
         method=exchange.route.method,
         route=exchange.route.template,
@@ -92,20 +92,3 @@ def _record_call(exchange: Exchange, ended_at: float) -> None:
     )
     call.overhead(ended_at - exchange.started_at - exchange.waited)
     call.finish(outcome=exchange.outcome, status_code=status_code, error_type=exchange.error_type)
-
-
-def _record_phases(parts: Parts, exchange: Exchange, ended_at: float) -> None:
-    """Where the time went: each phase that was reached, and the whole."""
-    phase, endpoint = parts.tally.gateway_phase, exchange.route.template
-    stream = "unknown" if exchange.head is None else "true" if exchange.head.stream else "false"
-    last = "error" if exchange.outcome == "failed" else "success"
-    phase(endpoint, "decode", "success" if exchange.read_at else last, "unknown", (exchange.read_at or ended_at) - exchange.started_at)
-    if exchange.read_at:
-        reached = exchange.dispatched_at
-        phase(endpoint, "prepare", "success" if reached else last, stream, (reached or ended_at) - exchange.read_at)
-        if reached:
-            answered = (exchange.headers_at if stream == "true" else exchange.replied_at) or ended_at
-            phase(endpoint, "provider_dispatch", "success" if exchange.upstream_status else last, stream, answered - reached)
-            if stream == "false" and exchange.replied_at:
-                phase(endpoint, "response_write", last, stream, ended_at - exchange.replied_at)
-    phase(endpoint, "total", last, stream, ended_at - exchange.started_at)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tallygate.gateway.access import Access
 from tallygate.gateway.dimensions import HeaderDimensions
+from tallygate.gateway.phases import Phases
 from tallygate.gateway.providers import Provider
 from tallygate.gateway.routing import Deployment, Router
 from tallygate.gateway.settings import LimitSettings, Settings
@@ -28,6 +29,7 @@ class Parts:
     tally: Tally
     access: Access
     router: Router
+    phases: Phases
     dimensions: HeaderDimensions
     upstream: Upstream
     timeouts: Timeouts
@@ -72,6 +74,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
             secret.get_secret_value() if secret else None,
         ),
         router=Router(providers, settings.aliases, canonical_model),
+        phases=Phases(tally),
         dimensions=HeaderDimensions(settings.dimensions),
         upstream=open_upstream(),
         timeouts=Timeouts(

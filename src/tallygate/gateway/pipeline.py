@@ -1,7 +1,5 @@
 """The way of one request through the gateway, readable top to bottom."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from time import perf_counter
 
 from tallygate.errors import ErrorType
@@ -19,8 +17,11 @@ async def serve(parts: Parts, exchange: Exchange) -> None:
     authenticate(parts, exchange)
     await read_request(parts, exchange)
     choose_deployment(parts, exchange)
-    async with upstream(parts, exchange) as reply:
+    reply = await dispatch(parts, exchange)
+    try:
         await relay(parts, exchange, reply)
+    finally:
+        await reply.close()
 
 
 def authenticate(parts: Parts, exchange: Exchange) -> None:
@@ -55,24 +56,22 @@ def choose_deployment(parts: Parts, exchange: Exchange) -> None:
         exchange.deployment = parts.router.passthrough(route.kind, route.model, route.template)
 
 
-@asynccontextmanager
-async def upstream(parts: Parts, exchange: Exchange) -> AsyncIterator[Reply]:
-    """Ask the provider; the connection is let go when the block is left, however it is left."""
+async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
+    """Ask the provider, and wait for the head of its reply."""
     route, head, deployment = exchange.route, exchange.head, exchange.deployment
     assert deployment is not None
     provider, body = deployment.provider, exchange.body
-    hides_usage = False
     if head is not None and route.wire is not None:
-        hides_usage = head.stream and not head.reports_usage
-        in_path = "{model}" in route.endpoint
-        renamed = None if in_path or head.model == deployment.model else deployment.model
-        if renamed is not None or hides_usage:
-            body = route.wire.rewrite(body, model=renamed, ask_usage=hides_usage)
+        renamed = None if route.model or head.model == deployment.model else deployment.model
+        if renamed is not None or exchange.hides_usage:
+            body = route.wire.rewrite(body, model=renamed, ask_usage=exchange.hides_usage)
         exchange.call = parts.track_llm_call(exchange, deployment)
     headers = provider.headers(
         exchange.scope["headers"],
         # What must be edited must not be compressed; what is only read may be, in a coding that can be read.
-        accept_encoding=b"identity" if hides_usage else parts.accept_encoding(exchange.headers.get(b"accept-encoding")),
+        accept_encoding=b"identity"
+        if exchange.hides_usage
+        else parts.accept_encoding(exchange.headers.get(b"accept-encoding")),
         keep_credentials=parts.forwards_credentials,
     )
     url = provider.url(route.endpoint, deployment.model, exchange.scope["query_string"])
@@ -85,7 +84,4 @@ async def upstream(parts: Parts, exchange: Exchange) -> AsyncIterator[Reply]:
     exchange.upstream_status = reply.status
     if exchange.call is not None:
         exchange.call.headers()
-    try:
-        yield reply
-    finally:
-        await reply.close()
+    return reply

@@ -53,7 +53,7 @@ class Provider:
 
     def url(self, endpoint: str, model: str, query: bytes) -> str:
         """The provider's URL of an endpoint such as /chat/completions or /models/{model}:generateContent."""
-        path = endpoint.replace("{model}", quote(model, safe=""))
+        path = endpoint.replace("{model}", quote(model, safe="")) if "{model}" in endpoint else endpoint
         match self.kind:
             case "anthropic":
                 url = f"{self._base}/v1{path}"
@@ -65,8 +65,9 @@ class Provider:
                 url = f"{self._base}/openai/v1{path}"
             case _:
                 url = f"{self._base}{path}"
-        forwarded = _without_key(query)
-        return f"{url}{'&' if '?' in url else '?'}{forwarded}" if forwarded else url
+        if query and (forwarded := _without_key(query)):
+            url += f"{'&' if '?' in url else '?'}{forwarded}"
+        return url
 
     def headers(
         self, received: Sequence[tuple[bytes, bytes]], *, accept_encoding: bytes, keep_credentials: bool
@@ -99,7 +100,5 @@ class Provider:
 
 def _without_key(query: bytes) -> str:
     """The query less Gemini's ``key``, which is a credential."""
-    if not query:
-        return ""
     parts = query.decode("latin-1").split("&")
     return "&".join(part for part in parts if unquote_plus(part.partition("=")[0]) != "key")

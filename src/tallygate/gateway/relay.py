@@ -15,11 +15,17 @@ WHOLE = 256 * 1024
 async def relay(parts: Parts, exchange: Exchange, reply: Reply) -> None:
     """Pass the reply on as it arrives. Raises UpstreamError when the provider breaks off."""
     stream = exchange.stream and reply.status < 400
-    hides_usage = stream and exchange.head is not None and not exchange.head.reports_usage
-    meter = _meter(exchange, reply, stream, hides_usage)
-    headers = [(name, value) for name, value in reply.headers if not (hides_usage and name == b"content-length")]
+    length, encoding = _framing(reply.headers)
+    meter, headers = None, reply.headers
+    if exchange.route.wire is not None:
+        hides_usage = stream and exchange.hides_usage
+        meter = exchange.route.wire.meter(
+            stream=stream, status=reply.status, content_encoding=encoding, hide_usage=hides_usage
+        )
+        if hides_usage:
+            headers = [header for header in headers if header[0] != b"content-length"]
     try:
-        if not stream and _length(reply.headers) <= WHOLE:
+        if not stream and length <= WHOLE:
             await _pass_whole(exchange, reply, headers, meter)
         else:
             await _pass_pieces(exchange, reply, headers, meter)
@@ -61,22 +67,15 @@ async def _pass_pieces(exchange: Exchange, reply: Reply, headers: Headers, meter
     await exchange.write(meter.close() if meter is not None else b"", more=False)
 
 
-def _meter(exchange: Exchange, reply: Reply, stream: bool, hides_usage: bool) -> Meter | None:
-    wire = exchange.route.wire
-    if wire is None:
-        return None
-    encoding = next((value for name, value in reply.headers if name == b"content-encoding"), b"")
-    return wire.meter(
-        stream=stream, status=reply.status, content_encoding=encoding.decode("latin-1").lower(), hide_usage=hides_usage
-    )
-
-
-def _length(headers: Headers) -> int:
-    """The announced length of the body; 0 (small, until shown otherwise) is not claimed for an unknown one."""
+def _framing(headers: Headers) -> tuple[int, str]:
+    """The announced length of the body (more than can be held, when there is none) and its content coding."""
+    length, encoding = WHOLE + 1, ""
     for name, value in headers:
         if name == b"content-length":
-            return int(value)
-    return WHOLE + 1
+            length = int(value)
+        elif name == b"content-encoding":
+            encoding = value.decode("latin-1").lower()
+    return length, encoding
 
 
 def _note_usage(exchange: Exchange, meter: Meter | None) -> None:
