@@ -26,7 +26,7 @@ _QUOTE, _OPENING, _CLOSING = 0x22, b"{[", b"}]"
 
 
 class Nesting:
-    """Finds the end of an object or array."""
+    """Finds the end of an object or array. At depth 0 it expects the opening bracket, at 1 what follows it."""
 
     __slots__ = ("_escaped", "_in_string", "depth")
 
@@ -41,6 +41,9 @@ class Nesting:
             if position < 0:
                 return -1
         size = len(data)
+        if not self.depth:
+            self.depth = 1
+            position += 1
         while True:
             position = _RUN.match(data, position).end()  # type: ignore[union-attr]  # it matches the empty string too
             if position == size:
@@ -54,7 +57,7 @@ class Nesting:
                 self.depth += 1
             else:
                 self.depth -= 1
-                if self.depth <= 0:
+                if not self.depth:
                     return position
 
     def end_string(self, data: bytes, position: int) -> int:
