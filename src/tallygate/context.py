@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-Dimensions = dict[str, str]
+Dimensions = tuple[tuple[str, str], ...]
+"""Names and values; hashable, so that what belongs to them is found at once."""
 
 current: ContextVar[Dimensions | None] = ContextVar("tallygate_context", default=None)
-"""What the innermost block and those around it set, by dimension name; None outside of any."""
+"""What the innermost block and those around it set, by dimension name, each once; None outside of any."""
 
 
 class context:
@@ -33,27 +33,30 @@ class context:
         source: str | None = None,
         **custom: str | None,
     ) -> None:
-        given = {
-            "route": route,
-            "agent_id": agent_id,
-            "agent_name": agent_name,
-            "agent_type": agent_type,
-            "external_agent_id": external_agent_id,
-            "source": source,
-            **custom,
-        }
-        self._dimensions: Dimensions = {name: value for name, value in given.items() if value is not None}
+        given = (
+            ("route", route),
+            ("agent_id", agent_id),
+            ("agent_name", agent_name),
+            ("agent_type", agent_type),
+            ("external_agent_id", external_agent_id),
+            ("source", source),
+            *custom.items(),
+        )
+        self._dimensions: Dimensions = tuple([(name, value) for name, value in given if value is not None])
         self._token: Token[Dimensions | None] | None = None
 
     def __enter__(self) -> None:
         outer = current.get()
-        self._token = current.set({**outer, **self._dimensions} if outer else self._dimensions)
+        both = tuple({**dict(outer), **dict(self._dimensions)}.items()) if outer else self._dimensions
+        self._token = current.set(both)
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._token is not None:
             token, self._token = self._token, None
-            # ValueError: a generator closed from another task; the context that was set here is gone with its task.
-            with suppress(ValueError):
+            try:
                 current.reset(token)
+            except ValueError:
+                # A generator closed from another task: the context that was set here is gone with its task.
+                return

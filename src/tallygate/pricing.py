@@ -99,9 +99,13 @@ class _Step:
 
 
 class Price:
-    """What calls to one model cost. Holds on when rates change with time: it then asks for the new ones itself."""
+    """What calls to one model cost. Holds on when rates change with time: it then asks for the new ones itself.
 
-    __slots__ = ("_cache_read", "_cache_write", "_input", "_output", "_renew", "_simple", "_steps", "_until")
+    simple: without tiers, times, fees and fractions of a unit. Calls without caches then cost exactly ``input`` and
+    ``output`` units per token.
+    """
+
+    __slots__ = ("_cache_read", "_cache_write", "_renew", "_steps", "_until", "input", "output", "simple")
 
     def __init__(self, tariff: Tariff, renew: Callable[[], Tariff] | None = None) -> None:
         self._renew = renew
@@ -111,10 +115,10 @@ class Price:
         self._until = tariff.until
         steps = self._steps = tuple(_Step(above, rates) for above, rates in tariff.steps)
         only = steps[0]
-        self._simple = (
+        self.simple = (
             len(steps) == 1 and tariff.until == math.inf and only.scale == 1 and not (only.request or only.reasoning)
         )
-        self._input, self._output = only.input, only.output
+        self.input, self.output = only.input, only.output
         self._cache_read, self._cache_write = only.cache_read, only.cache_write
 
     def cost(
@@ -130,18 +134,18 @@ class Price:
         ``input_tokens`` include the cached ones, ``output_tokens`` the reasoning: no token is paid twice. Rates finer
         than a unit are summed exactly and rounded once, half up.
         """
-        if self._simple:
+        if self.simple:
             if cache_read_tokens or cache_write_tokens:
                 cached = cache_read_tokens + cache_write_tokens
                 if cached > input_tokens:  # a contradiction of the provider's: pay what was certainly used
                     input_tokens = cached
                 return (
-                    input_tokens * self._input
-                    + output_tokens * self._output
+                    input_tokens * self.input
+                    + output_tokens * self.output
                     + cache_read_tokens * self._cache_read
                     + cache_write_tokens * self._cache_write
                 )
-            return input_tokens * self._input + output_tokens * self._output
+            return input_tokens * self.input + output_tokens * self.output
         if self._renew is not None and time.time() >= self._until:
             self._take(self._renew())
         input_tokens = max(input_tokens, cache_read_tokens + cache_write_tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -319,6 +320,24 @@ def test_a_number_that_is_none_is_dropped_and_logged_once(
     assert dropped(tally) == {("LLMCall", "invalid_value"): 2}
     assert only_row(tally, LLMCall).sums["unmetered"] == 2
     assert len(caplog.records) == 1
+
+
+def test_numbers_beyond_all_measure_never_reach_the_caller(tally: Tally) -> None:
+    with tally.track_llm_call("openai", "gpt-4o") as call:
+        call.usage(10**400, 10**400)
+    with tally.track_llm_call("openai", "gpt-4o") as call:
+        call.usage(10**400, 10**400, 1)
+    assert dropped(tally) == {("LLMCall", "internal"): 2}
+    assert gauge(tally, LLMInFlight) == 0
+
+
+def test_an_exit_stack_that_is_dropped_gives_the_gauge_back(tally: Tally) -> None:
+    stack = contextlib.ExitStack()
+    stack.enter_context(tally.track_llm_call("openai", "gpt-4o"))
+    assert gauge(tally, LLMInFlight) == 1
+    del stack
+    gc.collect()
+    assert gauge(tally, LLMInFlight) == 0
 
 
 def test_what_cannot_be_a_label_never_reaches_the_caller(tally: Tally) -> None:

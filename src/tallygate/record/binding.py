@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tallygate.errors import ERROR_TYPES, ErrorType
@@ -42,7 +42,7 @@ class Binding:
     """The rows of calls with the same labels."""
 
     __slots__ = ("_rows", "_table", "_values", "chunks", "completed", "endpoint", "exemplar", "in_flight", "model",
-                 "price", "provider", "stream")  # fmt: skip
+                 "plain", "price", "provider", "stream")  # fmt: skip
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Binding:
         self.provider, self.model, self.endpoint = values["provider"], values["model"], values["endpoint"]
         self.stream = values["stream"] == "true"
         self.price, self.exemplar = price, exemplar
+        self.plain = not self.stream and exemplar is None
         self.in_flight = _row(tables[LLMInFlight], self._values)
         self.chunks = _row(tables[LLMOutputChunk], self._values) if self.stream else None
         self.completed = self.row("200", "completed", "")
@@ -82,10 +83,7 @@ def _row(table: Table, values: Mapping[str, str]) -> Row:
     return table.row(*[values[name] for name in table.schema.dimensions])
 
 
-def values_of(key: Sequence[object], custom: Mapping[str, str]) -> dict[str, str]:
-    """Dimension values by name: unset ones are '', truth is 'true' or 'false'."""
-    values = {
-        name: "" if given is None else str(given).lower() if given is True or given is False else str(given)
-        for name, given in zip(ARGUMENTS, key, strict=True)
-    }
-    return values | dict(custom)
+def values_of(arguments: Mapping[str, object], custom: Mapping[str, str]) -> dict[str, str]:
+    """Dimension values by name: unset ones are ''; ``stream`` is 'true' or 'false'."""
+    values = {name: "" if given is None else str(given) for name, given in arguments.items()}
+    return {**values, "stream": "true" if arguments["stream"] else "false", **custom}

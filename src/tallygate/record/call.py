@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tallygate.record.binding import Binding, Key
     from tallygate.record.recorder import Recorder
 
+USD_FLOAT = float(UNITS_PER_USD)
+
 Usage = tuple[int | None, int | None, int | None, int | None, int | None]
 """Tokens: input, output, cache read, cache write, reasoning; None is unset."""
 
@@ -56,6 +58,12 @@ class LLMCallTracker:
 
     def start(self) -> LLMCallTracker:
         """Start the clock and count the call as in flight. Again is once."""
+        self.__enter__()
+        if self._activity is not None:
+            self.__class__ = HeldCallTracker
+        return self
+
+    def __enter__(self) -> LLMCallTracker:
         if self._activity is None and not self._over:
             recorder = self._recorder
             if not recorder.enabled:
@@ -66,7 +74,7 @@ class LLMCallTracker:
                 if context is None and not self._custom:
                     binding = recorder.bindings.get(self._key) or recorder.bind(self._key)
                 else:
-                    binding = recorder.bind_in(self._key, self._custom, context)
+                    binding = recorder.bind(self._key, context, self._custom)
                 self._binding = binding
                 self._activity = binding.in_flight.begin()
             except Exception as problem:
@@ -83,7 +91,7 @@ class LLMCallTracker:
         if activity is None:
             if self._over:
                 return False
-            activity = self.start()._activity
+            activity = self.__enter__()._activity
         binding = self._binding
         if activity is None or binding is None:
             return False
@@ -123,9 +131,9 @@ class LLMCallTracker:
             if uncached is not None:
                 uncached = max(0, uncached - (cache_read or 0) - (cache_write or 0))
             if price is not None:
-                cost = price.cost(read, written, cache_read or 0, cache_write or 0, reasoning or 0) / UNITS_PER_USD
+                cost = price.cost(read, written, cache_read or 0, cache_write or 0, reasoning or 0) / USD_FLOAT
         elif price is not None:
-            cost = price.cost(read, written) / UNITS_PER_USD
+            cost = price.cost(read, written) / USD_FLOAT
         if price is None:
             unpriced = 1
         elapsed = activity.elapsed
@@ -252,24 +260,54 @@ class LLMCallTracker:
 
     # Ways in and out
 
-    def __enter__(self) -> LLMCallTracker:
-        return self.start()
-
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if problem is None:
-            self.finish()
-        else:
+        if problem is not None:
             self.fail(problem)
+            return
+        activity, binding, usage = self._activity, self._binding, self._usage
+        if activity is not None and binding is not None and usage is not None and binding.plain:
+            # The hot path: what finish() does, for the most common call.
+            read, written, cache_read, cache_write, reasoning = usage
+            price = binding.price
+            if (
+                read
+                and written
+                and cache_read is cache_write is reasoning is None
+                and price is not None
+                and price.simple
+            ):
+                self._activity, self._over = None, True
+                try:
+                    elapsed = activity.elapsed
+                    activity.finish(
+                        binding.completed, elapsed, None, self._headers, None, written / elapsed if elapsed else None,
+                        self._overhead, read, written, read + written, read, None, None, None,
+                        (read * price.input + written * price.output) / USD_FLOAT, None, None, self._rate_limits,
+                    )  # fmt: skip
+                except Exception as own_problem:
+                    self._recorder.failed(LLMCall, own_problem)
+                    activity.finish()
+                return
+        self.finish()
 
     async def __aenter__(self) -> LLMCallTracker:
-        return self.start()
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, problem, trace)
+
+
+class HeldCallTracker(LLMCallTracker):
+    """A tracker that was started by hand, so that no block sees to its end: it does when it is thrown away.
+
+    A class of its own because a finaliser costs every call that has one.
+    """
+
+    __slots__ = ()
 
     def __del__(self) -> None:
         if self._activity is not None:

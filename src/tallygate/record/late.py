@@ -32,7 +32,7 @@ class LateCallTracker(LLMCallTracker):
     def __init__(self, key: Key, custom: dict[str, str | None]) -> None:
         super().__init__(NOWHERE, key, custom)
 
-    def start(self) -> LLMCallTracker:
+    def __enter__(self) -> LLMCallTracker:
         if self._activity is None and not self._over:
             self._recorder = default.recorder
-        return super().start()
+        return super().__enter__()

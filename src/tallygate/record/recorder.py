@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tallygate.context import Dimensions, current
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 UNKNOWN_MODEL = "other"
 """Label of a model that nobody knows."""
+NO_LABELS: Mapping[str, str | None] = MappingProxyType({})
 MOST_BINDINGS = 4096
 """How many label sets are kept bound; more are looked up again, which is slower and as exact."""
 
@@ -99,7 +101,7 @@ class Recorder:
         try:
             given = {name: dimensions.pop(name, None) for name in FROM_CONTEXT}
             key: Key = (provider, model, operation, endpoint, stream, *given.values())  # type: ignore[assignment]  # the length of given is not known to the checker
-            self.bind_in(key, dimensions, current.get()).row(str(status_code), "failed", error_type).record()
+            self.bind(key, current.get(), dimensions).row(str(status_code), "failed", error_type).record()
         except Exception as problem:
             self.failed(LLMCall, problem)
 
@@ -119,7 +121,7 @@ class Recorder:
         try:
             given = {name: dimensions.pop(name, None) for name in FROM_CONTEXT}
             key: Key = (provider, model, operation, endpoint, stream, *given.values())  # type: ignore[assignment]  # as above
-            self.bind_in(key, dimensions, current.get()).row("500", "failed", "provider_server_error")
+            self.bind(key, current.get(), dimensions).row("500", "failed", "provider_server_error")
         except Exception as problem:
             self.failed(LLMCall, problem)
 
@@ -130,36 +132,33 @@ class Recorder:
         """
         return self.prices.canonical_model(provider, model)
 
-    def bind(self, key: Key, custom: tuple[tuple[str, str], ...] = ()) -> Binding:
-        """Rows and price of calls with these labels."""
-        values = values_of(key, dict(custom))
+    def bind(
+        self, key: Key, context: Dimensions | None = None, custom: Mapping[str, str | None] = NO_LABELS
+    ) -> Binding:
+        """Rows and price of calls with these labels: what the key leaves unset is taken from the context."""
+        place = (key, context, tuple(custom.items())) if context or custom else key
+        found = self.bindings.get(place)
+        if found is not None:
+            return found
+        labels: dict[str, str] = {}
+        arguments = dict(zip(ARGUMENTS, key, strict=True))
+        for name, value in context or ():
+            if name not in FROM_CONTEXT:
+                self._label(labels, name, value)
+            elif arguments[name] is None:
+                arguments[name] = value
+        for name, given in custom.items():
+            if given is not None:
+                self._label(labels, name, given)
+        values = values_of(arguments, labels)
         provider, model = values["provider"], values["model"]
         if self._known_models is not None and model not in self._known_models:
             values["model"] = self.prices.canonical_model(provider, model) or UNKNOWN_MODEL
         binding = Binding(self.tables, values, self.prices.price_of(provider, model), self._exemplar)
         if len(self.bindings) >= MOST_BINDINGS:
             self.bindings.clear()
-        self.bindings[(key, custom) if custom else key] = binding
+        self.bindings[place] = binding
         return binding
-
-    def bind_in(self, key: Key, custom: Mapping[str, str | None], context: Dimensions | None) -> Binding:
-        """``bind``, with what is unset taken from the context, and custom labels put in."""
-        labels: dict[str, str] = {}
-        if context:
-            filled = list(key)
-            for name, value in context.items():
-                if name not in FROM_CONTEXT:
-                    self._label(labels, name, value)
-                elif filled[ARGUMENTS.index(name)] is None:
-                    filled[ARGUMENTS.index(name)] = value
-            key = tuple(filled)  # type: ignore[assignment]  # the length of a list is not known to the checker
-        for name, given in custom.items():
-            if given is not None:
-                self._label(labels, name, given)
-        if not labels:
-            return self.bindings.get(key) or self.bind(key)
-        ordered = tuple(sorted(labels.items()))
-        return self.bindings.get((key, ordered)) or self.bind(key, ordered)
 
     def _label(self, labels: dict[str, str], key: str, value: str) -> None:
         name = self._custom.get(key)
@@ -215,7 +214,7 @@ class Recorder:
             return
         try:
             if route is None:
-                route = (current.get() or {}).get("route", "")
+                route = dict(current.get() or ()).get("route", "")
             self.tables[CacheLookup].row(cache, route, "hit" if hit else "miss").record()
         except Exception as problem:
             self.failed(CacheLookup, problem)
