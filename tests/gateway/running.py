@@ -32,20 +32,31 @@ class Answer:
 
 
 @dataclass
+class Page:
+    """A scraped page."""
+
+    samples: dict[tuple[str, Labels], float]
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of the samples of this name that have these labels; 0 when there is none."""
+        wanted = set(labels.items())
+        return sum(value for (sample, has), value in self.samples.items() if sample == name and wanted <= has)
+
+
+@dataclass
 class Gateway:
     """A running gateway."""
 
     url: str
     app: App
 
-    def page(self, dialect: str = "tallygate") -> dict[tuple[str, Labels], float]:
-        """All samples of a dialect, by name and labels."""
-        return parsed(self.app.tally.render((dialect,), "text", frozenset()).decode())
+    def page(self, dialect: str = "tallygate", *names: str) -> Page:
+        """The samples of a dialect now; with ``names``, of these families only."""
+        return Page(parsed(self.app.tally.render((dialect,), "text", frozenset(names)).decode()))
 
     def total(self, name: str, dialect: str = "tallygate", **labels: str) -> float:
-        """The sum of the samples of this name that have these labels; 0 when there is none."""
-        wanted = set(labels.items())
-        return sum(value for (sample, has), value in self.page(dialect).items() if sample == name and wanted <= has)
+        """``Page.total`` of the page now."""
+        return self.page(dialect, name).total(name, **labels)
 
 
 def parsed(text: str) -> dict[tuple[str, Labels], float]:

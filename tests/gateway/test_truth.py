@@ -10,7 +10,7 @@ import pytest
 
 from tallygate.simulator import Simulator
 from tests.gateway.apis import APIS, API
-from tests.gateway.running import Answer, Gateway, ask, gateway
+from tests.gateway.running import Answer, Page, ask, gateway
 
 PRICE = {"input": "1.5", "output": "6", "cache_read": "0.15", "cache_write": "1.875"}
 
@@ -84,8 +84,8 @@ async def served(simulator: Simulator) -> dict[str, Any]:
 
 async def call(
     api: API, stream: bool, behaviour: str, headers: dict[str, str] | None = None
-) -> tuple[Answer, dict[str, Any], bytes, Gateway]:
-    """One call through a gateway of its own: what the client got, what was served, what was sent, the gateway."""
+) -> tuple[Answer, dict[str, Any], bytes, Page]:
+    """One call through a gateway of its own: what the client got, what was served, what was sent, the metrics then."""
     model = model_name(behaviour)
     async with Simulator() as simulator, gateway(settings(simulator, model)) as running:
         asks_usage = True if stream and api.name in ("openai_chat", "openai_completions") else None
@@ -97,14 +97,14 @@ async def call(
         truth = await served(simulator)
         kept = json.loads((await ask(f"{simulator.url}/replies/last?model={model.replace('+', '%2B')}", method="GET")).body)
         sent = base64.b64decode(kept.get("body_base64", ""))
-        return answer, truth, sent, running
+        return answer, truth, sent, running.page()
 
 
-def check_tokens(running: Gateway, truth: dict[str, Any], model: str) -> None:
+def check_tokens(page: Page, truth: dict[str, Any], model: str) -> None:
     """Every token and dollar is what was served."""
     totals = truth["totals"]
     for kind in ("input", "output", "cache_read", "cache_write", "reasoning"):
-        counted = running.total("tallygate_llm_tokens_total", type=kind, model=model)
+        counted = page.total("tallygate_llm_tokens_total", type=kind, model=model)
         assert counted == totals[f"{kind}_tokens"], kind
     uncached = totals["input_tokens"] - totals["cache_read_tokens"] - totals["cache_write_tokens"]
     cost = (
@@ -113,67 +113,67 @@ def check_tokens(running: Gateway, truth: dict[str, Any], model: str) -> None:
         + totals["cache_write_tokens"] * Decimal(PRICE["cache_write"])
         + totals["output_tokens"] * Decimal(PRICE["output"])
     ) / 1_000_000
-    assert running.total("tallygate_llm_cost_usd_total", model=model) == float(cost)
+    assert page.total("tallygate_llm_cost_usd_total", model=model) == float(cost)
 
 
-def check_ended(running: Gateway, api: API, stream: bool, model: str, outcome: str, error_type: str) -> None:
+def check_ended(page: Page, api: API, stream: bool, model: str, outcome: str, error_type: str) -> None:
     """The call ended exactly once, in this way, and nothing is left in flight."""
     calls = {"model": model, "provider": api.provider}
-    assert running.total("tallygate_llm_calls_total", **calls) == 1
+    assert page.total("tallygate_llm_calls_total", **calls) == 1
     shown = {"outcome": outcome, "endpoint": api.label(stream), "stream": str(stream).lower()}
-    assert running.total("tallygate_llm_calls_total", **calls, **shown, operation=api.operation) == 1
-    assert running.total("tallygate_llm_errors_total", model=model) == (outcome == "failed")
+    assert page.total("tallygate_llm_calls_total", **calls, **shown, operation=api.operation) == 1
+    assert page.total("tallygate_llm_errors_total", model=model) == (outcome == "failed")
     if error_type:
         domain = error_type.partition("_")[0]
-        assert running.total("tallygate_llm_errors_total", **calls, error_type=error_type, domain=domain) == 1
-    assert running.total("tallygate_llm_calls_in_flight") == 0
-    assert running.total("tallygate_llm_call_duration_seconds_count", model=model) == 1
-    assert running.total("tallygate_upstream_attempts_total", model=model, error_type=error_type) == 1
-    assert running.total("tallygate_dropped_observations_total") == 0
+        assert page.total("tallygate_llm_errors_total", **calls, error_type=error_type, domain=domain) == 1
+    assert page.total("tallygate_llm_calls_in_flight") == 0
+    assert page.total("tallygate_llm_call_duration_seconds_count", model=model) == 1
+    assert page.total("tallygate_upstream_attempts_total", model=model, error_type=error_type) == 1
+    assert page.total("tallygate_dropped_observations_total") == 0
 
 
 @ways(FINE)
 async def test_what_is_served_is_counted_and_passed_on_byte_for_byte(api: API, stream: bool, behaviour: str) -> None:
     wants_gzip = {"accept-encoding": "gzip"} if "gzip" in behaviour else {}
-    answer, truth, sent, running = await call(api, stream, behaviour, wants_gzip)
+    answer, truth, sent, page = await call(api, stream, behaviour, wants_gzip)
     model = model_name(behaviour)
     assert answer.status == 200
     assert truth["totals"]["requests"] == 1
     if sent:
         assert answer.body == sent
     assert answer.headers.get("content-encoding") == ("gzip" if "gzip" in behaviour else None)
-    check_ended(running, api, stream, model, "completed", "")
-    check_tokens(running, truth, model)
+    check_ended(page, api, stream, model, "completed", "")
+    check_tokens(page, truth, model)
     unreported = truth["totals"]["reported_usage"] == 0
-    assert running.total("tallygate_llm_unmetered_calls_total", model=model) == unreported
-    assert running.total("tallygate_llm_unpriced_calls_total", model=model) == 0
+    assert page.total("tallygate_llm_unmetered_calls_total", model=model) == unreported
+    assert page.total("tallygate_llm_unpriced_calls_total", model=model) == 0
     deltas = truth["totals"]["content_deltas"]
-    assert running.total("tallygate_llm_time_to_first_token_seconds_count", model=model) == (stream and deltas > 0)
-    gaps = running.total("tallygate_llm_output_chunk_gap_seconds_count", model=model)
+    assert page.total("tallygate_llm_time_to_first_token_seconds_count", model=model) == (stream and deltas > 0)
+    gaps = page.total("tallygate_llm_output_chunk_gap_seconds_count", model=model)
     assert gaps == (max(0, deltas - 1) if stream else 0)
 
 
 @ways(REFUSED)
 async def test_a_refusal_is_counted_by_its_cause(api: API, stream: bool, behaviour: str) -> None:
-    answer, truth, sent, running = await call(api, stream, behaviour)
+    answer, truth, sent, page = await call(api, stream, behaviour)
     model = model_name(behaviour)
     assert truth["totals"]["requests"] == 1
     assert answer.status == truth["calls"][0]["status"]
     assert answer.body == sent
-    check_ended(running, api, stream, model, "failed", REFUSED[behaviour])
-    check_tokens(running, truth, model)
-    assert running.total("tallygate_llm_rate_limit_events_total", model=model) == (behaviour == "429")
+    check_ended(page, api, stream, model, "failed", REFUSED[behaviour])
+    check_tokens(page, truth, model)
+    assert page.total("tallygate_llm_rate_limit_events_total", model=model) == (behaviour == "429")
     assert answer.headers.get("retry-after") == ("1" if behaviour == "429" else None)
 
 
 @ways(BROKEN)
 async def test_what_breaks_off_is_counted_by_its_cause(api: API, stream: bool, behaviour: str) -> None:
-    answer, truth, _, running = await call(api, stream, behaviour)
+    answer, truth, _, page = await call(api, stream, behaviour)
     model = model_name(behaviour)
     error_type = BROKEN[behaviour][0 if stream else 1] or ERROR_EVENTS[api.provider]
     assert truth["totals"]["requests"] == 1
-    check_ended(running, api, stream, model, "failed", error_type)
-    check_tokens(running, truth, model)
+    check_ended(page, api, stream, model, "failed", error_type)
+    check_tokens(page, truth, model)
     if error_type in ("provider_network", "provider_timeout") and not answer.broken:
         assert answer.status == (504 if error_type == "provider_timeout" else 502)
         assert b"error" in answer.body
