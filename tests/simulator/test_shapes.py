@@ -164,3 +164,16 @@ async def test_rate_limit_headers_and_request_ids(provider: Simulator) -> None:
 async def test_retry_after(provider: Simulator, api: str) -> None:
     raw = await ask(provider, api, "m+429:7", stream=True)
     assert (raw.status, raw.headers["retry-after"]) == (429, "7")
+    remaining = [
+        value for name, value in raw.headers.items() if name.endswith(("remaining-requests", "requests-remaining"))
+    ]
+    assert remaining == ([] if api == "gemini_generate" else ["0"])
+
+
+@pytest.mark.parametrize("path", ["?alt=sse", ""])
+async def test_a_filtered_prompt_in_geminis_stream(provider: Simulator, path: str) -> None:
+    path = f"/v1beta/models/m%2Bcontent_filter:streamGenerateContent{path}"
+    raw = await ask(provider, "gemini_generate", "m", stream=True, path=path)
+    assert b'"blockReason":"PROHIBITED_CONTENT"' in raw.body
+    assert (only_call(provider)["outcome"], only_call(provider)["status"]) == ("failed", 200)
+    assert (only_call(provider)["input_tokens"], only_call(provider)["output_tokens"]) == (7, 0)

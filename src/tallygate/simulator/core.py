@@ -19,7 +19,8 @@ from tallygate.simulator.served import Served
 from tallygate.simulator.settings import Settings
 
 JSON_TYPE = b"application/json"
-_LARGEST_CACHED = 16 * 1024
+_LARGEST_CACHED = 1_000_000
+_MOST_CACHED_BYTES = 16_000_000
 _MOST_CACHED = 1024
 _MOST_OCCURRENCES = 100_000
 LONGEST_SETTLE = 60.0
@@ -34,7 +35,8 @@ class Core:
         self.records = Records()
         self.connections: set[Connection] = set()
         self.closing = False
-        self._plans: dict[tuple[bytes, bytes, bool], Plan] = {}
+        self._plans: dict[tuple[bytes, bytes], Plan] = {}
+        self._cached_bytes = 0
         self._routes: dict[bytes, Route | None] = {}
         self._by_model: dict[str, int] = {}
         self._occurrences: dict[str, int] = {}
@@ -89,15 +91,11 @@ class Core:
             return route
 
     def _plan(self, route: Route, request: Request) -> Plan:
-        misbehaves = True
-        key = (request.target, request.body, misbehaves)
+        key = (request.target, request.body)
         plan = self._plans.get(key)
         if plan is None:
-            plan = plan_of(route, request.target, request.body, self.settings, misbehaves)
-            if len(request.body) <= _LARGEST_CACHED:
-                if len(self._plans) >= _MOST_CACHED:
-                    self._plans.clear()
-                self._plans[key] = plan
+            plan = plan_of(route, request.target, request.body, self.settings, True)
+            self._cache(key, plan)
         marks = plan.answer.marks
         if "first" in marks:
             model = plan.answer.ask.model
@@ -106,6 +104,16 @@ class Core:
             if before >= marks.number("first", 1):
                 return plan_of(route, request.target, request.body, self.settings, False)
         return plan
+
+    def _cache(self, key: tuple[bytes, bytes], plan: Plan) -> None:
+        size = len(key[1]) + (0 if plan.instant is None else len(plan.instant.data))
+        if size > _LARGEST_CACHED:
+            return
+        self._cached_bytes += size
+        if len(self._plans) >= _MOST_CACHED or self._cached_bytes > _MOST_CACHED_BYTES:
+            self._plans.clear()
+            self._cached_bytes = size
+        self._plans[key] = plan
 
     def _occurrence(self, digest: str) -> int:
         """How many requests equal to this one came before."""

@@ -6,6 +6,12 @@ Seconds = float | tuple[float, float]
 """A fixed time, or the 5th and 95th percentile of a log-normal one, both in seconds."""
 
 
+def parse_seconds(text: str) -> Seconds:
+    """Read ``0.2``, or ``0.1-0.4`` for the two percentiles. Raises ValueError."""
+    low, dash, high = text.partition("-")
+    return (float(low), float(high)) if dash else float(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be told to the simulator; the defaults answer at once."""
@@ -40,6 +46,13 @@ class Settings:
         for name in ("output_tokens", "longest_answer"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
+
+    @classmethod
+    def realistic(cls, host: str = "127.0.0.1", port: int = 0, seed: int = 0) -> "Settings":
+        """As quick and as uneven as a provider on an ordinary day, for demonstrations."""
+        return cls(
+            host, port, seed, latency=(0.02, 0.08), time_to_first_token=(0.12, 0.7), time_per_token=(0.004, 0.02)
+        )
 
     @property
     def instant(self) -> bool:

@@ -20,6 +20,10 @@ _LIMITS = (
     (b"anthropic-ratelimit-output-tokens-reset", b"2030-01-01T00:00:00Z"),
 )
 
+_EXHAUSTED = tuple(
+    (name, b"0" if name == b"anthropic-ratelimit-requests-remaining" else value) for name, value in _LIMITS
+)
+
 _REFUSALS: dict[str, tuple[int, str, str]] = {
     "400": (400, "invalid_request_error", "temperature: range: -1 is not between 0 and 1"),
     "401": (401, "authentication_error", "invalid x-api-key"),
@@ -141,7 +145,10 @@ class AnthropicMessages:
 
     def headers(self, answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
         """Request id and rate limits."""
-        return ((b"request-id", _request_id(answer.digest).encode()), *_LIMITS)
+        return (
+            (b"request-id", _request_id(answer.digest).encode()),
+            *(_EXHAUSTED if "429" in answer.marks else _LIMITS),
+        )
 
 
 def _request_id(digest: str) -> str:

@@ -14,6 +14,8 @@ LIMITS = (
     (b"x-ratelimit-reset-tokens", b"30ms"),
 )
 
+EXHAUSTED = tuple((name, b"0" if name == b"x-ratelimit-remaining-requests" else value) for name, value in LIMITS)
+
 _REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "400": (400, "Invalid value for 'temperature'.", "invalid_request_error", "invalid_value"),
     "401": (401, "Incorrect API key provided: sk-sim***.", "invalid_request_error", "invalid_api_key"),
@@ -67,7 +69,7 @@ class OpenAI:
             (b"x-request-id", b"req_" + answer.digest.encode()),
             (b"openai-processing-ms", b"5"),
             (b"openai-version", b"2020-10-01"),
-            *LIMITS,
+            *(EXHAUSTED if "429" in answer.marks else LIMITS),
         )
 
 
