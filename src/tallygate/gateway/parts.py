@@ -67,6 +67,9 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
     def canonical_model(provider: Provider, model: str) -> str | None:
         return tally.canonical_model(provider.name, model)
 
+    upstream = open_upstream()
+    if any(provider.base_url.startswith("https:") for provider in settings.providers.values()):
+        upstream.prepare_tls()
     return Parts(
         tally=tally,
         access=Access(
@@ -76,7 +79,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
         router=Router(providers, settings.aliases, canonical_model),
         phases=Phases(tally),
         dimensions=HeaderDimensions(settings.dimensions),
-        upstream=open_upstream(),
+        upstream=upstream,
         timeouts=Timeouts(
             connect=limits.upstream_connect_seconds,
             first_byte=limits.upstream_first_byte_seconds,

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.upstream.connection import StaleConnectionError
@@ -21,6 +22,13 @@ def open_upstream(
     turn within the connect time-out. A connection that was idle for ``keepalive`` seconds is closed.
     Raises OSError (ssl.SSLError, FileNotFoundError) when ``ca_file`` cannot be read.
     """
+    client = HttpUpstream(lambda: _tls_context(verify, ca_file), max_connections, keepalive)
+    if ca_file is not None:
+        client.prepare_tls()
+    return client
+
+
+def _tls_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_file is not None:
         context.load_verify_locations(cafile=ca_file)
@@ -28,18 +36,24 @@ def open_upstream(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["http/1.1"])
-    return HttpUpstream(context, max_connections, keepalive)
+    return context
 
 
 class HttpUpstream:
     """A keep-alive HTTP/1.1 client with a pool of connections per origin; belongs to one event loop."""
 
-    def __init__(self, context: ssl.SSLContext, max_connections: int, keepalive: float) -> None:
-        self._context = context
+    def __init__(self, make_context: Callable[[], ssl.SSLContext], max_connections: int, keepalive: float) -> None:
+        self._make_context = make_context
+        self._context: ssl.SSLContext | None = None
         self._max_connections = max_connections
         self._keepalive = keepalive
         self._pools: dict[Address, Pool] = {}
         self._closed = False
+
+    def prepare_tls(self) -> None:
+        """Read the trusted authorities now (some 30 ms), rather than at the first https request."""
+        if self._context is None:
+            self._context = self._make_context()
 
     async def send(self, method: str, url: str, headers: Headers, body: bytes, timeouts: Timeouts) -> Reply:
         """Send one request; returns at the reply's head. Raises UpstreamError; ValueError for what cannot be sent."""
@@ -70,6 +84,8 @@ class HttpUpstream:
     def _pool(self, address: Address) -> Pool:
         if self._closed:
             raise RuntimeError("this upstream client is closed")
+        if address.secure:
+            self.prepare_tls()
         context = self._context if address.secure else None
         pool = self._pools[address] = Pool(address, context, self._max_connections, self._keepalive)
         return pool
