@@ -41,8 +41,21 @@ _ENDING = ("status_code", "outcome", "error_type")
 class Binding:
     """The rows of calls with the same labels."""
 
-    __slots__ = ("_rows", "_table", "_values", "chunks", "completed", "endpoint", "exemplar", "in_flight", "model",
-                 "plain", "price", "provider", "stream")  # fmt: skip
+    __slots__ = (
+        "_rows",
+        "_table",
+        "_values",
+        "chunks",
+        "completed",
+        "endpoint",
+        "exemplar",
+        "in_flight",
+        "model",
+        "price",
+        "provider",
+        "simple_price",
+        "stream",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -58,7 +71,8 @@ class Binding:
         self.provider, self.model, self.endpoint = values["provider"], values["model"], values["endpoint"]
         self.stream = values["stream"] == "true"
         self.price, self.exemplar = price, exemplar
-        self.plain = not self.stream and exemplar is None
+        plain = not self.stream and exemplar is None and price is not None and price.simple
+        self.simple_price = price if plain else None
         self.in_flight = _row(tables[LLMInFlight], self._values)
         self.chunks = _row(tables[LLMOutputChunk], self._values) if self.stream else None
         self.completed = self.row("200", "completed", "")

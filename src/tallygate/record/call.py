@@ -267,17 +267,11 @@ class LLMCallTracker:
             self.fail(problem)
             return
         activity, binding, usage = self._activity, self._binding, self._usage
-        if activity is not None and binding is not None and usage is not None and binding.plain:
+        if activity is not None and binding is not None and usage is not None:
             # The hot path: what finish() does, for the most common call.
+            price = binding.simple_price
             read, written, cache_read, cache_write, reasoning = usage
-            price = binding.price
-            if (
-                read
-                and written
-                and cache_read is cache_write is reasoning is None
-                and price is not None
-                and price.simple
-            ):
+            if price is not None and read and written and cache_read is cache_write is reasoning is None:
                 self._activity, self._over = None, True
                 try:
                     elapsed = activity.elapsed
