@@ -26,7 +26,7 @@ class LLMCallTracker:
 
     Use it as ``with`` or ``async with``, or call ``start`` and ``finish``. Its clock runs from ``start`` (entering the
     block) on. No method raises, whatever it is given; what cannot be recorded is counted as dropped. Exceptions that
-    leave the block are classified and pass unchanged. A tracker that is thrown away unfinished counts as cancelled.
+    leave the block are classified and pass unchanged. One started by hand and thrown away unfinished was cancelled.
     """
 
     __slots__ = (
