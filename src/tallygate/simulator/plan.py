@@ -103,6 +103,9 @@ def plan_of(route: Route, target: bytes, body: bytes, settings: Settings, misbeh
     # A query of ?simulate=cached,crlf asks the same of a model with an ordinary name.
     asked = ask.model + "".join(f"+{name}" for name in route.query.get("simulate", "").split(",") if name)
     marks = marks_of(asked) if misbehaves else NO_MARKS
+    if not api.generates:
+        # Where no text is written, none can be long.
+        marks = replace(marks, names=tuple(name for name in marks.names if name not in ("long", "huge_chunks")))
     answer = answer_of(ask, marks, settings, identity, generates=api.generates, writes_cache=api.writes_cache)
     if not api.generates and ask.stream:
         answer = replace(answer, ask=replace(ask, stream=False))
