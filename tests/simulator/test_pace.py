@@ -4,7 +4,7 @@ from statistics import median
 
 import pytest
 
-from tallygate.simulator import Settings, Simulator, parse_seconds
+from tallygate.simulator import Settings, Simulator
 from tallygate.simulator.answer import Answer, Ask, Usage
 from tallygate.simulator.behaviours import marks_of
 from tallygate.simulator.pace import Pace
@@ -54,14 +54,6 @@ async def test_a_provider_that_takes_its_time_counts_the_same() -> None:
         call = only_call(provider)
         assert (call["outcome"], call["output_tokens"], call["content_deltas"]) == ("completed", 8, 8)
         assert (await ask(provider, "openai_chat", "m+401", stream=True)).status == 401
-
-
-def test_seconds_as_text() -> None:
-    assert parse_seconds("0.25") == 0.25
-    assert parse_seconds("0.1-0.4") == (0.1, 0.4)
-    for text in ("", "-", "soon", "0.1-"):
-        with pytest.raises(ValueError, match="could not convert"):
-            parse_seconds(text)
 
 
 def test_realistic_settings_take_time() -> None:

@@ -207,6 +207,12 @@ def test_any_text_is_a_model_name_and_a_path(text: str) -> None:
     assert route is None or route.api.name
 
 
+async def test_behaviours_may_stand_in_the_query(provider: Simulator) -> None:
+    raw = await ask(provider, "openai_chat", "a+cached", path="/v1/chat/completions?simulate=429:3,gzip")
+    assert (raw.status, raw.headers["retry-after"], raw.headers["content-encoding"]) == (429, "3", "gzip")
+    assert (only_call(provider)["model"], only_call(provider)["behaviour"]) == ("a+cached", "cached+429:3+gzip")
+
+
 async def test_any_model_name_is_served(provider: Simulator) -> None:
     for model in ("ü/模型 🙂", "a b", "+", "m++", 'x"y\\z\n', "m:429"):
         assert (await ask(provider, "openai_chat", model)).status == 200

@@ -7,7 +7,7 @@ It answers the same request in the same way, misbehaves when the model's name as
 from tallygate.simulator.behaviours import BEHAVIOURS
 from tallygate.simulator.served import Kind, Sent, Served
 from tallygate.simulator.server import Simulator, new_event_loop, run_in_thread, serve
-from tallygate.simulator.settings import Seconds, Settings, parse_seconds
+from tallygate.simulator.settings import Seconds, Settings
 
 __all__ = [
     "BEHAVIOURS",
@@ -18,7 +18,6 @@ __all__ = [
     "Settings",
     "Simulator",
     "new_event_loop",
-    "parse_seconds",
     "run_in_thread",
     "serve",
 ]

@@ -6,12 +6,6 @@ Seconds = float | tuple[float, float]
 """A fixed time, or the 5th and 95th percentile of a log-normal one, both in seconds."""
 
 
-def parse_seconds(text: str) -> Seconds:
-    """Read ``0.2``, or ``0.1-0.4`` for the two percentiles. Raises ValueError."""
-    low, dash, high = text.partition("-")
-    return (float(low), float(high)) if dash else float(text)
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be told to the simulator; the defaults answer at once."""
