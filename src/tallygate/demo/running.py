@@ -106,10 +106,10 @@ def settings_for(provider: str) -> Settings:
 def _listeners(port: int | None) -> list[socket]:
     try:
         return open_listeners(HOST, PORT if port is None else port, 1)[0]
-    except StartError as error:
+    except StartError:
         if port is not None:
             raise
-        print(f"{error}: taking a free port instead", file=sys.stderr)
+        print(f"port {PORT} is taken, so the gateway gets a free one", file=sys.stderr)
         return open_listeners(HOST, 0, 1)[0]
 
 

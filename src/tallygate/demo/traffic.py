@@ -31,7 +31,7 @@ FAILURES = {
     "context_length": 5,
     "content_filter": 3,
     "401": 2,
-    "reset": 3,
+    "reset_body": 3,
     "error_event": 4,
     "cut_stream": 4,
     "truncated_json": 2,

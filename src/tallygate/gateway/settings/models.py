@@ -38,6 +38,11 @@ BASE_URLS = {"anthropic": "https://api.anthropic.com", "gemini": "https://genera
 VERSIONS = {"anthropic": ("/v1",), "gemini": ("/v1beta", "/v1"), "azure": ("/openai/v1", "/openai")}
 """Ends of base URLs that are the gateway's to add: people write them or not."""
 
+_WITHOUT_ADDRESS = {
+    "": "say where the provider is, as in base_url = 'https://api.example.com/v1'",
+    "azure": "set it to the resource's address, as in 'https://NAME.openai.azure.com', or set AZURE_OPENAI_ENDPOINT",
+}
+
 DIMENSION_HEADERS = {
     "route": "X-Tallygate-Route",
     "agent_id": "X-Tallygate-Agent-Id",
@@ -166,7 +171,7 @@ class ProviderSettings(Section):
     @model_validator(mode="after")
     def _complete(self) -> ProviderSettings:
         if not self.base_url:
-            raise wrong("has no base_url", "say where the provider is, as in base_url = 'https://api.example.com/v1'")
+            raise wrong("has no base_url", _WITHOUT_ADDRESS["azure" if self.kind == "azure" else ""])
         for end in VERSIONS.get(self.kind, ()):
             if self.base_url.endswith(end):
                 object.__setattr__(self, "base_url", self.base_url.removesuffix(end))

@@ -25,6 +25,10 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
+SWITCHES = {("metrics", "listener")}
+"""Tables that a truth value can stand for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where values come from: a file, when ``whole``, or one variable or flag."""
@@ -48,7 +52,9 @@ class Tree:
         self._origins: dict[Path, Origin] = {}
 
     def lay(self, path: Path, value: Any, origin: Origin) -> None:
-        """Put a value over what was there; tables are joined, everything else is replaced."""
+        """Put a value over what was there; tables are joined, everything else is replaced. None is not given."""
+        if value is None or self._blocked(path):
+            return
         if isinstance(value, dict):
             if not isinstance(self.get(path), dict):
                 self._put(path, {}, origin)
@@ -57,8 +63,14 @@ class Tree:
         else:
             self._put(path, value, origin)
 
+    def _blocked(self, path: Path) -> bool:
+        """Whether something that is no table stands where one must be: it stays, to be complained of."""
+        whole = (path[:length] for length in range(1, len(path)) if path[:length] not in SWITCHES)
+        return any(self.get(part) is not None and not isinstance(self.get(part), dict) for part in whole)
+
     def _put(self, path: Path, value: Any, origin: Origin) -> None:
-        self._origins = {known: one for known, one in self._origins.items() if known[: len(path)] != path}
+        if self.get(path) is not None:
+            self._origins = {known: one for known, one in self._origins.items() if known[: len(path)] != path}
         self._origins[path] = origin
         if not path:
             return
@@ -99,13 +111,15 @@ class Tree:
 
     def where(self, path: Path) -> str:
         """Where the value at a path was set."""
-        for length in range(len(path), 0, -1):
-            origin = self._origins.get(path[:length])
-            if origin is not None:
-                return origin.at(path, path[:length])
+        if (origin := self._origins.get(path)) is not None:
+            return origin.at(path, path)
+        # Not set by itself: what was set below it tells, or else the whole it is part of.
         for known, origin in self._origins.items():
-            if known[: len(path)] == path and known:
+            if known[: len(path)] == path:
                 return origin.at(path if origin.whole else known, known)
+        for length in range(len(path) - 1, 0, -1):
+            if (origin := self._origins.get(path[:length])) is not None:
+                return origin.at(path, path[:length])
         return dotted(path)
 
     def problem(self, path: Path, problem: str, mend: str, *, value: bool = True) -> Problem:

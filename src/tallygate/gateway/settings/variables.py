@@ -123,11 +123,14 @@ def variable(variables: Variables, name: str, problems: list[Problem], *, secret
 def _unknown(where: str, name: str, path: Path) -> Iterator[Problem]:
     """A variable that looks like a setting and is none; without ``__`` it may be anybody's unless it comes close."""
     inside = next((path[:length] for length in range(len(path) - 1, 0, -1) if shape_at(path[:length])), ())
-    known = [variable_of((*inside, key)) for key in keys_at(inside)]
-    if not inside:
-        known = [*(variable_of(leaf) for leaf in leaves()), *map(variable_of, ((key,) for key in keys_at(())))]
-    close = did_you_mean(name[len(PREFIX) :], [one[len(PREFIX) :] for one in known], cutoff=0.6 if inside else 0.8)
+    if inside:
+        known = {key: variable_of((*inside, key)) for key in keys_at(inside)}
+        close = did_you_mean(str(path[len(inside)]), known)
+    else:
+        known = {one[len(PREFIX) :]: one for one in map(variable_of, [*leaves(), *((key,) for key in keys_at(()))])}
+        close = did_you_mean(name[len(PREFIX) :], known, cutoff=0.8)
     if "__" not in name and (close is None or _KUBERNETES.match(name)):
         return
-    mend = f"did you mean {PREFIX}{close}?" if close else f"known are {', '.join(known)}" if inside else "remove it"
+    listed = f"known are {', '.join(known.values())}" if inside and known else "remove it"
+    mend = f"did you mean {known[close]}?" if close else listed
     yield Problem(where, "there is no such setting", mend)
