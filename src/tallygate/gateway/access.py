@@ -40,7 +40,8 @@ class Access:
         scheme, _, token = (authorization or "").partition(" ")
         presented = token.strip().encode("utf-8", "replace") if scheme.lower() == "bearer" else b""
         # Every key is compared, whichever matches: the time tells nothing.
-        return any([hmac.compare_digest(presented, key) for key in self._scrape_keys])
+        matches = [hmac.compare_digest(presented, key) for key in self._scrape_keys]
+        return any(matches)
 
 
 def presented_key(headers: dict[bytes, bytes], query: bytes) -> bytes:

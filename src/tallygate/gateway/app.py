@@ -1,12 +1,14 @@
 """The gateway as an ASGI application: paths to rooms."""
 
+from time import perf_counter
+
 from tallygate.errors import ErrorType
 from tallygate.exposition.asgi import MetricsApp
 from tallygate.gateway.exchange import Exchange, Receive, Scope, Send, error_body
 from tallygate.gateway.handling import handle
 from tallygate.gateway.parts import Parts, put_together
 from tallygate.gateway.refusal import Refusal
-from tallygate.gateway.routes import Route, match
+from tallygate.gateway.routes import UNMATCHED, Route, match, unmatched
 from tallygate.gateway.settings import Settings
 from tallygate.gateway.tallying import open_tally
 from tallygate.runtime import RuntimeSampler
@@ -40,17 +42,14 @@ class App:
         path = scope["path"]
         headers = dict(scope["headers"])
         route = match(path, headers)
-        if route is not None:
-            if scope["method"] == route.method:
-                await handle(self._parts, Exchange(scope, receive, send, route, headers))
-            else:
-                await self._refuse(route, scope, send, headers, 405, f"{route.template} takes {route.method}")
+        if route is not None and scope["method"] == route.method:
+            await handle(self._parts, Exchange(scope, receive, send, route, headers))
         elif path == "/health":
-            await _answer(send, 200, HEALTHY, head_only=scope["method"] == "HEAD")
+            await _tell_health(scope["method"], send)
         elif path == self._metrics_path:
             await self.metrics(scope, receive, send)
         else:
-            await self._refuse(None, scope, send, headers, 404, "the gateway does not serve this path")
+            await self._refuse(route or unmatched(path, headers), scope, send, headers)
 
     async def metrics_only(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What the metrics' own listener serves: the metrics, at their path, and nothing else."""
@@ -59,17 +58,28 @@ class App:
         else:
             await _answer(send, 404, b'{"error":"the metrics are at %s"}' % self.settings.metrics.endpoint.encode())
 
-    async def _refuse(
-        self, route: Route | None, scope: Scope, send: Send, headers: dict[bytes, bytes], status: int, message: str
-    ) -> None:
+    async def _refuse(self, route: Route, scope: Scope, send: Send, headers: dict[bytes, bytes]) -> None:
         """Say no to a request that no room serves; without the key it is not even told so."""
-        error_type = ErrorType.CALLER_INVALID_REQUEST
+        began = perf_counter()
+        error_type, extra = ErrorType.CALLER_INVALID_REQUEST, []
         try:
             self._parts.access.check(headers, scope["query_string"])
         except Refusal as refusal:
             status, error_type, message = refusal.status, refusal.error_type, refusal.message
-        extra = [(b"allow", route.method.encode())] if route is not None and status == 405 else []
-        await _answer(send, status, error_body(route, status, error_type, message), extra)
+        else:
+            status, message = 404, "the gateway does not serve this path"
+            if route.template != UNMATCHED:
+                status, message = 405, f"{route.template} takes {route.method}"
+                extra = [(b"allow", route.method.encode())]
+        body = error_body(route, status, error_type, message)
+        await _answer(send, status, body, extra)
+        self.tally.http_request(
+            method=scope["method"],
+            route=route.template,
+            status_code=status,
+            seconds=perf_counter() - began,
+            response_size=len(body),
+        )
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -80,6 +90,14 @@ class App:
         await self._parts.upstream.close()
         self.tally.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _tell_health(method: str, send: Send) -> None:
+    """Whether the gateway is up, to everybody."""
+    if method in ("GET", "HEAD"):
+        await _answer(send, 200, HEALTHY, head_only=method == "HEAD")
+    else:
+        await _answer(send, 405, b'{"error":"/health takes GET"}', [(b"allow", b"GET, HEAD")])
 
 
 async def _answer(

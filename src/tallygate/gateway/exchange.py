@@ -109,12 +109,11 @@ class Exchange:
         await self.write(body, more=False)
 
 
-def error_body(route: Route | None, status: int, error_type: ErrorType, message: str) -> bytes:
+def error_body(route: Route, status: int, error_type: ErrorType, message: str) -> bytes:
     """An error in the shape of the API that a path belongs to; OpenAI's where no wire format is known."""
     from tallygate.gateway.wire import WIRES
 
-    if route is not None and route.wire is not None:
+    if route.wire is not None:
         return route.wire.error_body(status, error_type, message)
-    kind = route.kind if route is not None else "openai"
-    name = {"anthropic": "anthropic_messages", "gemini": "gemini_generate"}.get(kind, "openai_chat")
+    name = {"anthropic": "anthropic_messages", "gemini": "gemini_generate"}.get(route.kind, "openai_chat")
     return WIRES[name].error_body(status, error_type, message)

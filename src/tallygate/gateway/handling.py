@@ -24,6 +24,7 @@ UNANSWERED = "network_error"
 
 async def handle(parts: Parts, exchange: Exchange) -> None:
     """Serve a request and record it. Raises CutConnection when its answer has begun and cannot be finished."""
+    in_flight = parts.tally.http_in_flight()
     try:
         await serve(parts, exchange)
     except Refusal as refusal:
@@ -41,6 +42,8 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
         await exchange.answer_error(500, ErrorType.GATEWAY_INTERNAL, "the gateway failed to serve this request")
     finally:
         _record(parts, exchange)
+        in_flight.finish()
+        in_flight.finish()
 
 
 async def _answer_upstream_error(exchange: Exchange, problem: UpstreamError) -> None:
@@ -69,7 +72,7 @@ def _record(parts: Parts, exchange: Exchange) -> None:
     parts.tally.http_request(
         method=exchange.route.method,
         route=exchange.route.template,
-        status_code=str(exchange.status or CLIENT_GONE),
+        status_code=exchange.status or CLIENT_GONE,
         seconds=ended_at - exchange.started_at,
         request_size=len(exchange.body),
         response_size=exchange.response_size,
@@ -79,10 +82,8 @@ def _record(parts: Parts, exchange: Exchange) -> None:
 def _record_call(exchange: Exchange, ended_at: float) -> None:
     call = exchange.call
     assert call is not None
-    status_code = str(exchange.upstream_status or UNANSWERED)
-    if exchange.outcome == "cancelled":
-        status_code = str(exchange.upstream_status or CLIENT_GONE)
-    elif exchange.error_type == ErrorType.PROVIDER_RATE_LIMIT:
+    status_code = exchange.upstream_status or (CLIENT_GONE if exchange.outcome == "cancelled" else UNANSWERED)
+    if exchange.error_type == ErrorType.PROVIDER_RATE_LIMIT:
         call.rate_limited()
     call.attempt(
         status_code=status_code,

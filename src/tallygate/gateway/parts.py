@@ -35,7 +35,7 @@ class Parts:
     timeouts: Timeouts
     limits: LimitSettings
     forwards_credentials: bool
-    """Whether a caller's own key goes on to a provider for which the gateway has none: never when there is a master key."""
+    """Whether a caller's own key goes on to a provider for which the gateway has none; not when there is a master key."""
 
     def track_llm_call(self, exchange: Exchange, deployment: Deployment) -> LLMCallTracker:
         """Start the call's clock and count it as in flight."""
@@ -55,7 +55,10 @@ class Parts:
         if not accepted:
             return b"identity"
         offered = [coding.strip() for coding in accepted.decode("latin-1").lower().split(",")]
-        return ", ".join(coding for coding in offered if coding.partition(";")[0] in READABLE_ENCODINGS).encode() or b"identity"
+        return (
+            ", ".join(coding for coding in offered if coding.partition(";")[0] in READABLE_ENCODINGS).encode()
+            or b"identity"
+        )
 
 
 def put_together(settings: Settings, tally: Tally) -> Parts:

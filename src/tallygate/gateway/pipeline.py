@@ -37,7 +37,9 @@ async def read_request(parts: Parts, exchange: Exchange) -> None:
         if route.wire is not None:
             exchange.head = route.wire.read_head(exchange.body, route.model, route.stream)
     except BodyTooLarge:
-        message = f"the request body is larger than {limits.body_bytes} bytes, the limit limits.body_bytes of this gateway"
+        message = (
+            f"the request body is larger than {limits.body_bytes} bytes, the limit limits.body_bytes of this gateway"
+        )
         raise Refusal(413, ErrorType.CALLER_INVALID_REQUEST, message) from None
     except BodyTimeout:
         message = f"the request body did not arrive within {limits.body_seconds:g} s"
@@ -64,7 +66,10 @@ async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
     if head is not None and route.wire is not None:
         renamed = None if route.model or head.model == deployment.model else deployment.model
         if renamed is not None or exchange.hides_usage:
-            body = route.wire.rewrite(body, model=renamed, ask_usage=exchange.hides_usage)
+            try:
+                body = route.wire.rewrite(body, model=renamed, ask_usage=exchange.hides_usage)
+            except BadRequest as problem:
+                raise Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem)) from None
         exchange.call = parts.track_llm_call(exchange, deployment)
     headers = provider.headers(
         exchange.scope["headers"],
@@ -74,7 +79,8 @@ async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
         else parts.accept_encoding(exchange.headers.get(b"accept-encoding")),
         keep_credentials=parts.forwards_credentials,
     )
-    url = provider.url(route.endpoint, deployment.model, exchange.scope["query_string"])
+    query = exchange.scope["query_string"]
+    url = provider.url(route, deployment.model, query, keep_credentials=parts.forwards_credentials)
     exchange.dispatched_at = perf_counter()
     try:
         reply = await parts.upstream.send(route.method, url, headers, body, parts.timeouts)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote_plus
 
+from tallygate.gateway.routes import Route
 from tallygate.gateway.settings import ProviderSettings
 
 NATIVE_PATHS = {
@@ -12,16 +13,20 @@ NATIVE_PATHS = {
     "gemini": "/v1beta/models/{model}:generateContent",
 }
 
-CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key", b"cookie"})
-"""Request headers that carry a caller's secrets: never forwarded unless the caller's own key is meant for the provider."""
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key"})
+"""Request headers that carry a caller's key: never forwarded unless that key is meant for the provider."""
 
 NOT_FORWARDED = frozenset(
     {
         b"host", b"content-length", b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding",
         b"te", b"trailer", b"upgrade", b"expect", b"accept-encoding", b"proxy-authorization", b"proxy-authenticate",
+        b"cookie",
     }
 )  # fmt: skip
-"""Hop-by-hop headers, and those the gateway writes itself."""
+"""Hop-by-hop headers, those the gateway writes itself, and cookies, which are the gateway's own."""
+
+PLAIN = "+:@"
+"""What a model's name may hold that stands for itself in a path, beside letters and the like; a slash does not."""
 
 
 class Provider:
@@ -51,28 +56,38 @@ class Provider:
         """Whether this provider understands requests of this kind of API."""
         return self.kind == kind or (self.kind == "azure" and kind == "openai")
 
-    def url(self, endpoint: str, model: str, query: bytes) -> str:
-        """The provider's URL of an endpoint such as /chat/completions or /models/{model}:generateContent."""
-        path = endpoint.replace("{model}", quote(model, safe="")) if "{model}" in endpoint else endpoint
+    def url(self, route: Route, model: str, query: bytes, *, keep_credentials: bool) -> str:
+        """The provider's URL of what was called.
+
+        ``keep_credentials``: as for ``headers``; Gemini's clients may put the key into the query.
+        """
+        path = route.endpoint
+        if "{model}" in path:
+            path = path.replace("{model}", quote(model, safe=PLAIN))
         match self.kind:
             case "anthropic":
                 url = f"{self._base}/v1{path}"
             case "gemini":
-                url = f"{self._base}/v1beta{path}"
+                url = f"{self._base}/{route.version}{path}"
             case "azure" if self._api_version and path != "/responses":
-                url = f"{self._base}/openai/deployments/{quote(model, safe='')}{path}?api-version={self._api_version}"
+                url = (
+                    f"{self._base}/openai/deployments/{quote(model, safe=PLAIN)}{path}?api-version={self._api_version}"
+                )
             case "azure":
                 url = f"{self._base}/openai/v1{path}"
             case _:
                 url = f"{self._base}{path}"
-        if query and (forwarded := _without_key(query)):
-            url += f"{'&' if '?' in url else '?'}{forwarded}"
+        if query:
+            keep = keep_credentials and self._key is None
+            forwarded = query.decode("latin-1") if keep else _without_key(query)
+            if forwarded:
+                url += f"{'&' if '?' in url else '?'}{forwarded}"
         return url
 
     def headers(
         self, received: Sequence[tuple[bytes, bytes]], *, accept_encoding: bytes, keep_credentials: bool
     ) -> list[tuple[bytes, bytes]]:
-        """The headers to send: what the caller sent, less hop-by-hop ones and secrets, plus this provider's credentials.
+        """The headers to send: the caller's, less hop-by-hop ones and secrets, plus this provider's credentials.
 
         ``keep_credentials``: the gateway has no key of its own here, and the caller's is meant for the provider.
         """

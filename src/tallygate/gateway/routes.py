@@ -23,6 +23,8 @@ class Route:
     """The model, where the path names it."""
     stream: bool = False
     """Whether the path asks for a stream."""
+    version: str = "v1beta"
+    """Which version of Gemini's API was called."""
 
 
 def _llm(template: str, wire: str, endpoint: str) -> Route:
@@ -37,44 +39,62 @@ _FIXED = {
         _llm("/v1/responses", "openai_responses", "/responses"),
         _llm("/v1/embeddings", "openai_embeddings", "/embeddings"),
         _llm("/v1/messages", "anthropic_messages", "/messages"),
-        Route("/v1/models", "openai", "/models", method="GET"),
-        Route("/v1beta/models", "gemini", "/models", method="GET"),
     )
 }
-_ANTHROPIC_MODELS = Route("/v1/models", "anthropic", "/models", method="GET")
 
-_OPENAI_MODEL = "/v1/models/"
-_GEMINI_MODEL = "/v1beta/models/"
-_GEMINI_ACTIONS = {"generateContent": False, "streamGenerateContent": True}
+GEMINI_VERSIONS = ("v1beta", "v1")
+"""Versions of Gemini's API: its SDKs of different age call different ones."""
 
-_GEMINI_ROUTES = {
-    action: Route(
-        f"/v1beta/models/{{model}}:{action}",
+_GEMINI_ACTIONS = {
+    (version, action): Route(
+        f"/{version}/models/{{model}}:{action}",
         "gemini",
         f"/models/{{model}}:{action}",
         WIRES["gemini_generate"],
         stream=stream,
+        version=version,
     )
-    for action, stream in _GEMINI_ACTIONS.items()
+    for version in GEMINI_VERSIONS
+    for action, stream in (("generateContent", False), ("streamGenerateContent", True))
 }
 
-LLM_ROUTES = (*(route for route in _FIXED.values() if route.wire is not None), *_GEMINI_ROUTES.values())
-"""The routes that lead to a model."""
+LLM_ROUTES = tuple({route.endpoint: route for route in (*_FIXED.values(), *_GEMINI_ACTIONS.values())}.values())
+"""The routes that lead to a model, one for each endpoint."""
+
+UNMATCHED = "unmatched"
+"""The path as a label when the gateway does not serve it."""
 
 
 def match(path: str, headers: dict[bytes, bytes]) -> Route | None:
     """The route of a request path, None when the gateway does not serve it."""
     route = _FIXED.get(path)
     if route is not None:
-        # OpenAI and Anthropic share this path; Anthropic's clients always send their version.
-        if route.template == "/v1/models" and b"anthropic-version" in headers:
-            return _ANTHROPIC_MODELS
         return route
-    if path.startswith(_GEMINI_MODEL):
-        model, colon, action = path[len(_GEMINI_MODEL) :].rpartition(":")
-        if colon and model and action in _GEMINI_ROUTES:
-            return replace(_GEMINI_ROUTES[action], model=model)
-    elif path.startswith(_OPENAI_MODEL) and len(path) > len(_OPENAI_MODEL):
-        kind = "anthropic" if b"anthropic-version" in headers else "openai"
-        return Route("/v1/models/{model}", kind, "/models/{model}", None, "GET", path[len(_OPENAI_MODEL) :])
-    return None
+    _, version, rest, *more = *path.split("/", 3), ""
+    if rest != "models" or version not in GEMINI_VERSIONS:
+        return None
+    model, colon, action = more[0].rpartition(":")
+    if model and (version, action) in _GEMINI_ACTIONS:
+        return replace(_GEMINI_ACTIONS[version, action], model=model)
+    kind = _speaker(version, headers)
+    if kind == "gemini" and colon:
+        return None
+    if more[0]:
+        return Route(f"/{version}/models/{{model}}", kind, "/models/{model}", None, "GET", more[0], version=version)
+    if path.endswith("/"):
+        return None
+    return Route(f"/{version}/models", kind, "/models", method="GET", version=version)
+
+
+def unmatched(path: str, headers: dict[bytes, bytes]) -> Route:
+    """What stands for a path that no route matches: it tells whose clients may have called it."""
+    version = "v1beta" if path.startswith("/v1beta/") else "v1"
+    kind = "anthropic" if path.startswith("/v1/messages/") else _speaker(version, headers)
+    return Route(UNMATCHED, kind, "")
+
+
+def _speaker(version: str, headers: dict[bytes, bytes]) -> str:
+    """Whose client calls a path that several APIs have: each has a header of its own."""
+    if version == "v1beta" or b"x-goog-api-key" in headers:
+        return "gemini"
+    return "anthropic" if b"anthropic-version" in headers else "openai"

@@ -96,6 +96,6 @@ class Router:
 
 
 def _check_name(model: str) -> None:
-    """Dots alone would be a way up in the provider's URL."""
-    if model and not model.strip("."):
+    """Dots alone would be a way up in the provider's URL, where a provider reads %2F as a slash."""
+    if "." in model and any(part in (".", "..") for part in model.split("/")):
         raise Refusal(404, ErrorType.CALLER_UNKNOWN_MODEL, f"'{model}' is no model name")

@@ -31,7 +31,9 @@ def run(settings: Settings) -> int:
     configure_logging(settings)
     server, limits, listener = settings.server, settings.limits, settings.metrics.listener
     shown_apart = settings.metrics.enabled and listener is not None
-    sides = [SideApp("tallygate.gateway.run:metrics_app", listener.host, listener.port)] if shown_apart and listener else []
+    sides = (
+        [SideApp("tallygate.gateway.run:metrics_app", listener.host, listener.port)] if shown_apart and listener else []
+    )
     with ledger_file(settings) as ledger:
         return serve(
             "tallygate.gateway.run:make_app",
@@ -61,7 +63,7 @@ def metrics_app(app: App) -> object:
 
 @contextmanager
 def ledger_file(settings: Settings) -> Iterator[Path | None]:
-    """Where the workers share their ledger: in the configured directory, where it outlives the gateway, or in memory."""
+    """Where the workers share their ledger: in the configured directory, which outlives the gateway, or in memory."""
     directory = settings.metrics.state_directory
     if not settings.metrics.enabled:
         yield None

@@ -28,6 +28,9 @@ def open_tally(settings: Settings, path: str | os.PathLike[str] | None = None) -
         environment=settings.environment,
         deployment_version=settings.deployment_version,
     )
+    if tally.enabled:
+        # Now, and not at the first call that has a price.
+        tally.prices.load()
     for name, provider in settings.providers.items():
         models = sorted({model.name for model in provider.models})
         for model in models or [""]:
