@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tallygate.errors import ERROR_TYPES, ErrorType
-from tallygate.facts import OUTCOMES, LLMCall, LLMInFlight, LLMOutputChunk
+from tallygate.facts import OUTCOMES, LLMCall, LLMInFlight, LLMOutputChunk, UpstreamAttempt
 
 if TYPE_CHECKING:
     from tallygate.declare import Fact
@@ -42,17 +42,16 @@ class Binding:
     """The rows of calls with the same labels."""
 
     __slots__ = (
+        "_attempts",
         "_rows",
         "_table",
         "_values",
+        "attempt",
         "chunks",
         "completed",
-        "endpoint",
         "exemplar",
         "in_flight",
-        "model",
         "price",
-        "provider",
         "simple_price",
         "stream",
     )  # fmt: skip
@@ -68,7 +67,9 @@ class Binding:
         self._table = tables[LLMCall]
         self._values = dict.fromkeys(self._table.schema.dimensions, "") | dict(values)
         self._rows: dict[tuple[str, str, str], Row] = {}
-        self.provider, self.model, self.endpoint = values["provider"], values["model"], values["endpoint"]
+        self._attempts: dict[tuple[int | str, str], Row] = {}
+        self.attempt = (tables[UpstreamAttempt], values["provider"], values["model"], values["endpoint"])
+        """Where attempts are counted, and their provider, model and endpoint unless they say otherwise."""
         self.stream = values["stream"] == "true"
         self.price, self.exemplar = price, exemplar
         plain = not self.stream and exemplar is None and price is not None and price.simple
@@ -90,6 +91,14 @@ class Binding:
         if row is None:
             row = _row(self._table, self._values | dict(zip(_ENDING, ending, strict=True)))
             self._rows[ending] = row
+        return row
+
+    def attempt_row(self, status_code: int | str, error_type: str) -> Row:
+        """The row of attempts at the call's own provider, model and endpoint that end like this."""
+        row = self._attempts.get((status_code, error_type))
+        if row is None:
+            table, *where = self.attempt
+            row = self._attempts[status_code, error_type] = table.row(*where, str(status_code), error_type)
         return row
 
 

@@ -247,13 +247,13 @@ class LLMCallTracker:
         if binding is None:
             return
         try:
-            row = self._recorder.tables[UpstreamAttempt].row(
-                binding.provider if provider is None else provider,
-                binding.model if model is None else model,
-                binding.endpoint if endpoint is None else endpoint,
-                str(status_code),
-                error_type,
-            )
+            if provider is model is endpoint is None:
+                row = binding.attempt_row(status_code, error_type)
+            else:
+                table, *own = binding.attempt
+                given = (provider, model, endpoint)
+                where = [mine if theirs is None else theirs for theirs, mine in zip(given, own, strict=True)]
+                row = table.row(*where, str(status_code), error_type)
             row.record(seconds, seconds_to_headers)
         except Exception as problem:
             self._recorder.failed(UpstreamAttempt, problem)
