@@ -175,7 +175,7 @@ typedef struct {
 
 Outcome page_read(Page *page);           /* without the GIL */
 char *page_write(Page *page, char *out); /* without the GIL; where the text ends */
-void page_free(Page *page);
+void page_free(Page *page);               /* what page_read took; may be called again */
 
 /* ---- values.c ----------------------------------------------------------------------------------------------- */
 

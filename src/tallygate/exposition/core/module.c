@@ -72,6 +72,7 @@ static PyObject *make_page(Page *page) {
     char *start = PyBytes_AsString(bytes), *end; /* nobody else has seen the object: it may be filled without the GIL */
     Py_BEGIN_ALLOW_THREADS;
     end = page_write(page, start);
+    page_free(page); /* giving back megabytes takes its time too */
     Py_END_ALLOW_THREADS;
     if ((size_t)(end - start) != page->size) Py_FatalError("tallygate: a page is not as long as it was measured");
     return bytes;
@@ -95,9 +96,9 @@ static PyObject *render(PyObject *module, PyObject *args) {
         take_families(&page, families, state->family_type) && take_buffers(&page, &views, buffers))
         bytes = make_page(&page);
     for (size_t i = 0; i < page.shown_count; i++) atomic_fetch_sub(&page.shown[i].family->pages, 1);
-    Py_BEGIN_ALLOW_THREADS; /* giving back megabytes takes its time */
     page_free(&page);
-    Py_END_ALLOW_THREADS;
+    free(page.shown);
+    free(page.buffers);
     for (size_t i = 0; i < views.count; i++) PyBuffer_Release(&views.views[i]);
     free(views.views);
     Py_DECREF(families);

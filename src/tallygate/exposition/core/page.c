@@ -207,11 +207,14 @@ char *page_write(Page *page, char *out) {
 }
 
 void page_free(Page *page) {
-    free(page->shown);
-    free(page->buffers);
     free(page->exemplars.items);
     free(page->texts);
     free(page->lengths);
     free(page->totals);
     free(page->latest);
+    page->exemplars.items = NULL;
+    page->texts = NULL;
+    page->lengths = NULL;
+    page->totals = NULL;
+    page->latest = NULL;
 }
