@@ -50,7 +50,10 @@ class API:
             case "anthropic_messages":
                 ask = {"model": model, "messages": [message], "max_tokens": LIMIT}
             case _:
-                ask = {"contents": [{"role": "user", "parts": [{"text": text}]}], "generationConfig": {"maxOutputTokens": LIMIT}}
+                ask = {
+                    "contents": [{"role": "user", "parts": [{"text": text}]}],
+                    "generationConfig": {"maxOutputTokens": LIMIT},
+                }
                 return json.dumps(ask).encode()
         if stream:
             ask["stream"] = True

@@ -49,6 +49,12 @@ class Gateway:
 
     url: str
     app: App
+    server: Server
+
+    async def settled(self) -> None:
+        """Wait until every request has ended: its facts are written a moment after its client has the answer."""
+        while tasks := self.server.server_state.tasks:
+            await asyncio.wait(tasks)
 
     def page(self, dialect: str = "tallygate", *names: str) -> Page:
         """The samples of a dialect now; with ``names``, of these families only."""
@@ -78,15 +84,13 @@ async def gateway(settings: Mapping[str, Any]) -> AsyncIterator[Gateway]:
     task = asyncio.create_task(server.serve([listener]))
     await server.ready.wait()
     try:
-        yield Gateway(url, app)
+        yield Gateway(url, app, server)
     finally:
         server.stop()
         await task
 
 
-async def ask(
-    url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, method: str = "POST"
-) -> Answer:
+async def ask(url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, method: str = "POST") -> Answer:
     """One request on a connection of its own, and all of its answer as it came over the wire."""
     from tallygate.gateway.upstream import UpstreamError
 

@@ -1,15 +1,15 @@
-"""For each API, streamed or not, and each way a provider can behave: the metrics say what the provider really served."""
+"""For each API, streamed or not, and each way a provider behaves: the metrics say what the provider really served."""
 
-import asyncio
 import base64
 import json
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from tallygate.simulator import Simulator
-from tests.gateway.apis import APIS, API
+from tests.gateway.apis import API, APIS
 from tests.gateway.running import Answer, Page, ask, gateway
 
 PRICE = {"input": "1.5", "output": "6", "cache_read": "0.15", "cache_write": "1.875"}
@@ -91,11 +91,10 @@ async def call(
         asks_usage = True if stream and api.name in ("openai_chat", "openai_completions") else None
         body = api.body(model, stream, usage=asks_usage)
         answer = await ask(running.url + api.path(model, stream), body, headers)
-        # The facts of a call are written when it has ended, which its client may see a moment earlier.
-        while running.total("tallygate_http_requests_total") < 1:
-            await asyncio.sleep(0)
+        await running.settled()
         truth = await served(simulator)
-        kept = json.loads((await ask(f"{simulator.url}/replies/last?model={model.replace('+', '%2B')}", method="GET")).body)
+        last = f"{simulator.url}/replies/last?model={quote(model)}"
+        kept = json.loads((await ask(last, method="GET")).body)
         sent = base64.b64decode(kept.get("body_base64", ""))
         return answer, truth, sent, running.page()
 
