@@ -84,7 +84,13 @@ def told(file: Path, text: str, environ: Mapping[str, str] | None = None) -> lis
         ),
         (
             '[metrics]\nlabels = ["my-team", "my_team"]',
-            "metrics.labels in FILE: custom labels 'my-team' and 'my_team' would both be the label 'my_team'; rename one",
+            "metrics.labels in FILE: custom labels 'my-team' and 'my_team' would both be the label 'my_team'; "
+            "rename one",
+        ),
+        (
+            '[metrics]\nlabels = ["cache-type"]',
+            "metrics.labels in FILE: custom label 'cache_type' is a label of llm_cache_tokens_total "
+            "in the dialect 'archestra' already; rename it",
         ),
         (
             '[metrics]\nlabels = ["a b"]',
@@ -120,7 +126,8 @@ def told(file: Path, text: str, environ: Mapping[str, str] | None = None) -> lis
         ),
         (
             '[providers.new]\nbase_url = "https://x"\nkind = "antropic"',
-            "providers.new.kind in FILE: \"antropic\": is none of openai, azure, anthropic, gemini; did you mean 'anthropic'?",
+            'providers.new.kind in FILE: "antropic": is none of openai, azure, anthropic, gemini; '
+            "did you mean 'anthropic'?",
         ),
         (
             '[providers.new]\nbase_url = "https://x"\nkey = "hunter2"',
@@ -149,7 +156,8 @@ def told(file: Path, text: str, environ: Mapping[str, str] | None = None) -> lis
         ),
         (
             '[providers.new]\nbase_url = "https://x"\n[providers.new.headers]\n"X Y" = "1"',
-            'providers.new.headers."X Y" in FILE: is no name of an HTTP header; use letters, digits and hyphens, as in X-Team',
+            'providers.new.headers."X Y" in FILE: is no name of an HTTP header; '
+            "use letters, digits and hyphens, as in X-Team",
         ),
         (
             "[prices.a]\ninput = -0.5",
@@ -198,7 +206,8 @@ def told(file: Path, text: str, environ: Mapping[str, str] | None = None) -> lis
         ),
         (
             '[aliases]\n"local/x" = "a"',
-            'aliases."local/x" in FILE: "a": the alias shadows a model of the provider \'local\'; give the alias another name',
+            'aliases."local/x" in FILE: "a": the alias shadows a model of the provider \'local\'; '
+            "give the alias another name",
         ),
         (
             '[aliases]\nx = "local/c"',
@@ -277,7 +286,8 @@ def test_a_price_at_two_places(tmp_path: Path) -> None:
         (
             "TALLYGATE_SERVER__PROT",
             "1",
-            "environment variable TALLYGATE_SERVER__PROT: there is no such setting; did you mean TALLYGATE_SERVER__PORT?",
+            "environment variable TALLYGATE_SERVER__PROT: there is no such setting; "
+            "did you mean TALLYGATE_SERVER__PORT?",
         ),
         (
             "TALLYGATE_ENVIROMENT",
@@ -301,7 +311,8 @@ def test_a_price_at_two_places(tmp_path: Path) -> None:
         (
             "TALLYGATE_PROVIDERS__LOCAL__MODELS",
             "[hunter2",
-            'environment variable TALLYGATE_PROVIDERS__LOCAL__MODELS: is no JSON array; write ["one", "two"], or one,two',
+            "environment variable TALLYGATE_PROVIDERS__LOCAL__MODELS: is no JSON array; "
+            'write ["one", "two"], or one,two',
         ),
         (
             "TALLYGATE_METRICS__SECRET_FILE",

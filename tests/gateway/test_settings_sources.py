@@ -159,7 +159,8 @@ def test_text_without_references_stays_as_it_is(text: str) -> None:
 def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
     toml, yml = tmp_path / "a.toml", tmp_path / "a.yml"
     toml.write_text(
-        '[server]\nport = 5000\n[providers.local]\nbase_url = "http://x/"\nmodels = ["a", { name = "b", aliases = ["c"] }]\n'
+        '[server]\nport = 5000\n[providers.local]\nbase_url = "http://x/"\n'
+        'models = ["a", { name = "b", aliases = ["c"] }]\n'
         "[prices.a]\ninput = 0.1\n"
     )
     yml.write_text(
@@ -171,7 +172,7 @@ def test_toml_and_yaml_say_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vendor", list(VENDORS.values()), ids=lambda vendor: str(vendor.name))
 def test_a_key_or_an_address_makes_a_provider(vendor: Any) -> None:
-    environ = {name: "the-key" for name in vendor.keys[:1]}
+    environ = dict.fromkeys(vendor.keys[:1], "the-key")
     if not vendor.base_url:
         environ |= {vendor.addresses[0]: "https://own.example/"}
     settings = load({}, None, environ, None)

@@ -57,8 +57,8 @@ async def _run(seconds: float | None, port: int | None, rate: float, seed: int) 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listeners = _listeners(port)
-    async with Simulator(settings=simulated(seed)) as provider, _gateway(settings_for(provider.url), listeners) as url:
+    sockets = listeners(port)
+    async with Simulator(settings=simulated(seed)) as provider, _gateway(settings_for(provider.url), sockets) as url:
         _announce(url, provider.url, rate, seconds)
         traffic = Traffic(url, rate, seed)
         began = time.monotonic()
@@ -103,7 +103,8 @@ def settings_for(provider: str) -> Settings:
     )
 
 
-def _listeners(port: int | None) -> list[socket]:
+def listeners(port: int | None) -> list[socket]:
+    """The gateway's sockets: on this port; for None on 4000 or, when that is taken, on a free one. Raises StartError."""
     try:
         return open_listeners(HOST, PORT if port is None else port, 1)[0]
     except StartError:
@@ -114,12 +115,12 @@ def _listeners(port: int | None) -> list[socket]:
 
 
 @asynccontextmanager
-async def _gateway(settings: Settings, listeners: list[socket]) -> AsyncIterator[str]:
+async def _gateway(settings: Settings, sockets: list[socket]) -> AsyncIterator[str]:
     """The gateway, as `tallygate serve` runs it with one worker; its URL."""
     configure_logging(settings)
-    port = listeners[0].getsockname()[1]
+    port = sockets[0].getsockname()[1]
     server = Server(server_config(App(settings), Limits(), lifespan="auto"), grace=1.0)
-    serving = asyncio.create_task(server.serve(listeners))
+    serving = asyncio.create_task(server.serve(sockets))
     ready = asyncio.create_task(server.ready.wait())
     await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
     ready.cancel()

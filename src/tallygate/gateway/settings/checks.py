@@ -70,6 +70,26 @@ def labels(settings: Settings, tree: Tree) -> Found:
         except CustomLabelError as error:
             problem, _, mend = str(error).partition("; ")
             yield tree.problem(at, problem, mend or "rename it")
+    for name in dict.fromkeys(key.replace("-", "_") for key in known):
+        for dialect, family in _families_with(name):
+            problem = f"custom label {name!r} is a label of {family} in the dialect {dialect!r} already"
+            yield tree.problem(at, problem, "rename it")
+            break
+
+
+def _families_with(label: str) -> Iterator[tuple[str, str]]:
+    """Dialect and name of the families that show custom labels beside one of their own of this name."""
+    from tallygate.declare import CustomLabels, labels_of
+    from tallygate.dialects import DIALECTS
+    from tallygate.dialects.families import Split
+
+    for dialect in DIALECTS.values():
+        for family in dialect:
+            if any(isinstance(item, CustomLabels) for item in family.labels):
+                names = {one.name for one in labels_of(family.labels)}
+                names |= {family.value.label} if isinstance(family.value, Split) else set()
+                if label in names:
+                    yield dialect.name, family.name
 
 
 def dialects(settings: Settings, tree: Tree) -> Found:
