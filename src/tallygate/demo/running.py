@@ -104,7 +104,7 @@ def settings_for(provider: str) -> Settings:
 
 
 def listeners(port: int | None) -> list[socket]:
-    """The gateway's sockets: on this port; for None on 4000 or, when that is taken, on a free one. Raises StartError."""
+    """The gateway's sockets: on this port; for None on 4000 or, if that is taken, on a free one. Raises StartError."""
     try:
         return open_listeners(HOST, PORT if port is None else port, 1)[0]
     except StartError:
