@@ -1,12 +1,14 @@
 """What a page looks like, to the byte."""
 
+import importlib.util
+import sys
 from array import array
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tallygate.exposition import render
+from tallygate.exposition import render, render_python
 from tests.exposition.cells import cells
 
 
@@ -307,3 +309,15 @@ def test_an_unknown_format_is_refused(renderer: ModuleType) -> None:
 def test_buffers_of_other_items_are_refused() -> None:
     with pytest.raises(TypeError, match="signed 64-bit"):
         render.render([], [memoryview(array("d", [1.0]))], "text", {})
+
+
+def test_without_the_compiled_renderer_its_twin_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tallygate.exposition.render_native", None)
+    spec = importlib.util.find_spec("tallygate.exposition.render")
+    assert spec is not None
+    assert spec.loader is not None
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+    assert fresh.Family is render_python.Family
+    assert fresh.render is render_python.render
+    assert not fresh.IS_NATIVE
