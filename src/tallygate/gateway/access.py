@@ -1,11 +1,14 @@
 """Who may call: the master key, and the scrapers' own secret."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.refusal import Refusal
+
+Scope = MutableMapping[str, Any]
 
 KEY_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key", b"api-key")
 """Where the SDKs of OpenAI, Anthropic, Gemini and Azure put their key."""
@@ -30,6 +33,13 @@ class Access:
         presented = presented_key(headers, query)
         if not hmac.compare_digest(presented, self._master_key):
             raise Refusal(401, ErrorType.CALLER_AUTHENTICATION, WRONG)
+
+    def scraping(self, scope: Scope, headers: dict[bytes, bytes]) -> Scope:
+        """The request of a scraper: one that shows its key as callers may, as ``x-api-key``, shows a bearer token."""
+        key = headers.get(b"x-api-key")
+        if not key or b"authorization" in headers or not self._scrape_keys:
+            return scope
+        return {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer " + key)]}
 
     @property
     def scrape_check(self) -> Callable[[str | None], bool] | None:

@@ -47,14 +47,14 @@ class App:
         elif path == "/health":
             await _tell_health(scope["method"], send)
         elif path == self._metrics_path:
-            await self.metrics(scope, receive, send)
+            await self.metrics(self._parts.access.scraping(scope, headers), receive, send)
         else:
             await self._refuse(route or unmatched(path, headers), scope, send, headers)
 
     async def metrics_only(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What the metrics' own listener serves: the metrics, at their path, and nothing else."""
         if scope["path"] == self.settings.metrics.endpoint:
-            await self.metrics(scope, receive, send)
+            await self.metrics(self._parts.access.scraping(scope, dict(scope["headers"])), receive, send)
         else:
             await _answer(send, 404, b'{"error":"the metrics are at %s"}' % self.settings.metrics.endpoint.encode())
 

@@ -10,7 +10,7 @@ from tallygate.gateway.routes import Route
 
 if TYPE_CHECKING:
     from tallygate.gateway.routing import Deployment
-    from tallygate.gateway.wire.interface import Head
+    from tallygate.gateway.wire.interface import Head, Meter
     from tallygate.record import LLMCallTracker
 
 Scope = MutableMapping[str, Any]
@@ -31,6 +31,7 @@ class Exchange:
         "head",
         "headers",
         "headers_at",
+        "meter",
         "outcome",
         "prepared_at",
         "read_at",
@@ -53,6 +54,7 @@ class Exchange:
         self.head: Head | None = None
         self.deployment: Deployment | None = None
         self.call: LLMCallTracker | None = None
+        self.meter: Meter | None = None
         self.status = 0
         """HTTP status sent to the client; 0 before the answer has begun."""
         self.upstream_status = 0

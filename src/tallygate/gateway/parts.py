@@ -35,7 +35,7 @@ class Parts:
     timeouts: Timeouts
     limits: LimitSettings
     forwards_credentials: bool
-    """Whether a caller's own key goes on to a provider for which the gateway has none; not when there is a master key."""
+    """Whether a caller's own key goes on to a provider for which the gateway has none; not beside a master key."""
 
     def track_llm_call(self, exchange: Exchange, deployment: Deployment) -> LLMCallTracker:
         """Start the call's clock and count it as in flight."""

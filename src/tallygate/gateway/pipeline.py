@@ -5,6 +5,7 @@ from time import perf_counter
 from tallygate.errors import ErrorType
 from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
+from tallygate.gateway.providers import end_to_end
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.relay import relay
 from tallygate.gateway.server import BodyTimeout, BodyTooLarge, read_body
@@ -72,7 +73,7 @@ async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
                 raise Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem)) from None
         exchange.call = parts.track_llm_call(exchange, deployment)
     headers = provider.headers(
-        exchange.scope["headers"],
+        end_to_end(exchange.scope["headers"], exchange.headers.get(b"connection")),
         # What must be edited must not be compressed; what is only read may be, in a coding that can be read.
         accept_encoding=b"identity"
         if exchange.hides_usage

@@ -113,6 +113,14 @@ class Provider:
                 return b"authorization", b"Bearer " + key.encode()
 
 
+def end_to_end(received: Sequence[tuple[bytes, bytes]], connection: bytes | None) -> Sequence[tuple[bytes, bytes]]:
+    """Request headers less those that the ``Connection`` header reserves for this one connection."""
+    if connection is None or connection.lower() in (b"keep-alive", b"close"):
+        return received
+    named = {name.strip() for name in connection.lower().split(b",")}
+    return [header for header in received if header[0] not in named]
+
+
 def _without_key(query: bytes) -> str:
     """The query less Gemini's ``key``, which is a credential."""
     parts = query.decode("latin-1").split("&")

@@ -3,10 +3,10 @@
 from time import perf_counter
 
 from tallygate.errors import ErrorType, error_type_of_status
+from tallygate.facts import LLMCall
 from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
-from tallygate.gateway.upstream import Headers, Reply
-from tallygate.gateway.wire.interface import Meter
+from tallygate.gateway.upstream import Headers, Reply, UpstreamError
 
 WHOLE = 256 * 1024
 """Replies that are not streams are passed on in one piece up to this many bytes."""
@@ -16,55 +16,83 @@ async def relay(parts: Parts, exchange: Exchange, reply: Reply) -> None:
     """Pass the reply on as it arrives. Raises UpstreamError when the provider breaks off."""
     stream = exchange.stream and reply.status < 400
     length, encoding = _framing(reply.headers)
-    meter, headers = None, reply.headers
+    headers = reply.headers
     if exchange.route.wire is not None:
         hides_usage = stream and exchange.hides_usage
-        meter = exchange.route.wire.meter(
+        exchange.meter = exchange.route.wire.meter(
             stream=stream, status=reply.status, content_encoding=encoding, hide_usage=hides_usage
         )
         if hides_usage:
             headers = [header for header in headers if header[0] != b"content-length"]
     try:
         if not stream and length <= WHOLE:
-            await _pass_whole(exchange, reply, headers, meter)
+            await _pass_whole(parts, exchange, reply, headers)
         else:
-            await _pass_pieces(exchange, reply, headers, meter)
+            await _pass_pieces(parts, exchange, reply, headers)
     finally:
         exchange.replied_at = perf_counter()
-        _note_usage(exchange, meter)
-    _judge(exchange, reply, meter, stream)
+        _note_usage(exchange)
+    _judge(exchange, reply, stream)
 
 
-async def _pass_whole(exchange: Exchange, reply: Reply, headers: Headers, meter: Meter | None) -> None:
+async def _pass_whole(parts: Parts, exchange: Exchange, reply: Reply, headers: Headers) -> None:
     """A small reply: read all of it, then send it with its head in one go."""
     pieces = [data async for data in reply.body()]
     exchange.waited += perf_counter() - exchange.headers_at
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    if meter is not None:
-        meter.feed(body)
-        meter.close()
+    if exchange.meter is not None:
+        try:
+            exchange.meter.feed(body)
+            exchange.meter.close()
+        except Exception as problem:
+            _read_no_further(parts, exchange, problem)
     await exchange.begin(reply.status, headers)
     await exchange.write(body, more=False)
 
 
-async def _pass_pieces(exchange: Exchange, reply: Reply, headers: Headers, meter: Meter | None) -> None:
+async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: Headers) -> None:
     """A stream, or a reply too large to hold: every piece goes out as it comes in."""
     await exchange.begin(reply.status, headers)
-    call = exchange.call
-    seen = 0
+    call, meter, seen = exchange.call, exchange.meter, 0
     asked_at = perf_counter()
-    async for data in reply.body():
-        exchange.waited += perf_counter() - asked_at
-        if meter is not None:
-            data = meter.feed(data)
-            if call is not None and meter.contents != seen:
-                call.content(meter.contents - seen)
-                seen = meter.contents
-        if data:
-            await exchange.write(data, more=True)
-        asked_at = perf_counter()
+    try:
+        async for data in reply.body():
+            exchange.waited += perf_counter() - asked_at
+            if meter is not None:
+                try:
+                    data = meter.feed(data)
+                except Exception as problem:
+                    meter = _read_no_further(parts, exchange, problem)
+                else:
+                    if call is not None and meter.contents != seen:
+                        call.content(meter.contents - seen)
+                        seen = meter.contents
+            if data:
+                await exchange.write(data, more=True)
+            asked_at = perf_counter()
+    except UpstreamError:
+        # What was held back is the client's all the same.
+        await exchange.write(_close(parts, exchange), more=True)
+        raise
     exchange.waited += perf_counter() - asked_at
-    await exchange.write(meter.close() if meter is not None else b"", more=False)
+    await exchange.write(_close(parts, exchange), more=False)
+
+
+def _close(parts: Parts, exchange: Exchange) -> bytes:
+    """Let the meter read what is left; returns what it held back."""
+    if exchange.meter is None:
+        return b""
+    try:
+        return exchange.meter.close()
+    except Exception as problem:
+        _read_no_further(parts, exchange, problem)
+        return b""
+
+
+def _read_no_further(parts: Parts, exchange: Exchange, problem: Exception) -> None:
+    """A meter failed, which is a defect of ours: the reply goes on unread, and the call counts as unmetered."""
+    exchange.meter = None
+    parts.tally.failed(LLMCall, problem)
 
 
 def _framing(headers: Headers) -> tuple[int, str]:
@@ -78,8 +106,9 @@ def _framing(headers: Headers) -> tuple[int, str]:
     return length, encoding
 
 
-def _note_usage(exchange: Exchange, meter: Meter | None) -> None:
+def _note_usage(exchange: Exchange) -> None:
     """What the provider reported counts, even when the reply then broke off."""
+    meter = exchange.meter
     if exchange.call is None or meter is None or meter.usage is None:
         return
     usage = meter.usage
@@ -92,8 +121,9 @@ def _note_usage(exchange: Exchange, meter: Meter | None) -> None:
     )
 
 
-def _judge(exchange: Exchange, reply: Reply, meter: Meter | None, stream: bool) -> None:
+def _judge(exchange: Exchange, reply: Reply, stream: bool) -> None:
     """Whether what arrived was a success."""
+    meter = exchange.meter
     if meter is not None and meter.failure is not None:
         exchange.fail(meter.failure.error_type)
     elif reply.status >= 400:

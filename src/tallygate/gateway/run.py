@@ -12,6 +12,7 @@ from tallygate.gateway.logs import configure_logging, log_start
 from tallygate.gateway.server import Limits, SideApp, serve
 from tallygate.gateway.settings import Settings
 from tallygate.gateway.tallying import open_tally
+from tallygate.tally import ledger_digest
 
 SHARED_MEMORY = Path("/dev/shm")
 """Where the ledger lives unless told otherwise: a disk would stall writers."""
@@ -69,7 +70,8 @@ def ledger_file(settings: Settings) -> Iterator[Path | None]:
         yield None
     elif directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-        yield directory / f"{settings.service}-{settings.server.port}.ledger"
+        digest = ledger_digest(settings.metrics.dialects, settings.metrics.labels)
+        yield directory / f"{settings.server.port}-{digest}.ledger"
     elif settings.server.workers > 1:
         scratch = Path(tempfile.mkdtemp(prefix="tallygate-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
         try:
