@@ -91,6 +91,7 @@ async def test_a_blocked_loop_is_late(tally: Tally) -> None:
     asyncio.get_running_loop().call_soon(time.sleep, 0.05)
     await sampler.nap(0.001)
     assert rows_of(tally, EventLoop)[0].sums["lag"] >= 450_000
+    assert gauge(tally, EventLoop, GAUGES["latest_lag"]) == rows_of(tally, EventLoop)[0].sums["lag"]
 
 
 def test_the_collector(tally: Tally) -> None:

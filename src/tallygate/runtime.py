@@ -143,7 +143,9 @@ class LoopSampler:
         """Sleep, and record how much too late the loop let it end."""
         due = self._loop.time() + seconds
         await asyncio.sleep(seconds)
-        self._row.record(max(0.0, self._loop.time() - due))
+        lag = max(0.0, self._loop.time() - due)
+        self._row.record(lag)
+        self._row.set(_index(EventLoop, "latest_lag"), lag)
 
     def sample(self) -> None:
         """Take a sample now, in the loop's thread."""

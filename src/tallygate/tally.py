@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import time
@@ -16,6 +17,7 @@ from tallygate.exposition.render import Family, render
 from tallygate.facts import FACTS, BuildInfo, ProviderInfo, Scrape
 from tallygate.ledger import DEFAULT_CAPACITY, Implementation, implementation_name, open_ledger
 from tallygate.ledger.interface import Ledger, Table
+from tallygate.ledger.schema import TableSchema
 from tallygate.pricing import PriceList, PriceOverride
 from tallygate.record.binding import Exemplifier
 from tallygate.record.labels import custom_labels as labels_by_key
@@ -73,8 +75,7 @@ class Tally(Recorder):
         tables: dict[type[Fact], Table] = {}
         self._custom_names = tuple(labels.values())
         if enabled:
-            kept = boundaries(self.dialects.values())
-            schemas = [table_schema(fact, kept, self._custom_names) for fact in FACTS]
+            schemas = _schemas(self.dialects, self._custom_names)
             self.ledger = open_ledger(schemas, path, implementation=implementation, capacity_bytes=capacity_bytes)
             tables = dict(zip(FACTS, self.ledger.tables, strict=True))
         super().__init__(
@@ -165,3 +166,19 @@ def _known(given: Sequence[str | Dialect]) -> Mapping[str, Dialect]:
                 raise DialectError(dialect.name, "", problem, "give yours another name")
             known[dialect.name] = dialect
     return known
+
+
+def _schemas(dialects: Mapping[str, Dialect], custom_names: tuple[str, ...]) -> list[TableSchema]:
+    """The ledger's tables: one per fact, with the boundaries that all the dialects need."""
+    kept = boundaries(dialects.values())
+    return [table_schema(fact, kept, custom_names) for fact in FACTS]
+
+
+def ledger_digest(dialects: Sequence[str | Dialect] = ("tallygate",), custom_labels: Sequence[str] = ()) -> str:
+    """Twelve hexadecimal characters that differ whenever the tables of a ledger do: for the name of its file.
+
+    A ledger whose tables have changed (other custom labels, another release) then counts in a new file instead of
+    refusing the old one. Raises what ``Tally`` raises for these arguments.
+    """
+    names = tuple(labels_by_key(custom_labels, FACTS).values())
+    return hashlib.sha256(repr(_schemas(_known(dialects), names)).encode()).hexdigest()[:12]

@@ -62,7 +62,8 @@ async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: 
                 try:
                     data = meter.feed(data)
                 except Exception as problem:
-                    meter = _read_no_further(parts, exchange, problem)
+                    _read_no_further(parts, exchange, problem)
+                    meter = None
                 else:
                     if call is not None and meter.contents != seen:
                         call.content(meter.contents - seen)
