@@ -13,7 +13,9 @@ from tallygate.gateway.app import App
 from tallygate.gateway.server import Limits
 from tallygate.gateway.server.worker import Server, server_config
 from tallygate.gateway.settings import Settings
+from tallygate.gateway.tallying import open_tally
 from tallygate.gateway.upstream import Timeouts, open_upstream
+from tallygate.record.binding import Exemplifier
 
 Labels = frozenset[tuple[str, str]]
 
@@ -75,9 +77,10 @@ def parsed(text: str) -> dict[tuple[str, Labels], float]:
 
 
 @asynccontextmanager
-async def gateway(settings: Mapping[str, Any]) -> AsyncIterator[Gateway]:
-    """Serve with these settings on a free port."""
-    app = App(Settings.model_validate(settings))
+async def gateway(settings: Mapping[str, Any], exemplar: Exemplifier | None = None) -> AsyncIterator[Gateway]:
+    """Serve with these settings on a free port; ``exemplar`` tells each call's trace and span."""
+    checked = Settings.model_validate(settings)
+    app = App(checked, open_tally(checked, exemplar=exemplar))
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = Server(server_config(app, Limits(), lifespan="auto"), 1.0)

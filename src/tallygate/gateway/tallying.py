@@ -5,12 +5,16 @@ import os
 from tallygate.catalogue import provider_id
 from tallygate.gateway.routes import LLM_ROUTES
 from tallygate.gateway.settings import Settings
+from tallygate.record.binding import Exemplifier
 from tallygate.tally import Tally
 
 
-def open_tally(settings: Settings, path: str | os.PathLike[str] | None = None) -> Tally:
+def open_tally(
+    settings: Settings, path: str | os.PathLike[str] | None = None, exemplar: Exemplifier | None = None
+) -> Tally:
     """Open the tally of this gateway; ``path`` is the ledger's file when several processes share it.
 
+    ``exemplar`` tells the sampled span that is current, as ``Tally`` takes it.
     Every configured model shows its series at 0 before the first call, so that no panel says "No data".
     """
     tally = Tally(
@@ -27,6 +31,7 @@ def open_tally(settings: Settings, path: str | os.PathLike[str] | None = None) -
         service=settings.service,
         environment=settings.environment,
         deployment_version=settings.deployment_version,
+        exemplar=exemplar,
     )
     if tally.enabled:
         # Now, and not at the first call that has a price.
