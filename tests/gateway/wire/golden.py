@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tallygate.errors import ErrorType
-from tallygate.gateway.wire import WIRES, Failure, Meter, Usage
+from tallygate.gateway.wire import WIRES, Meter, Usage
 
 JSON = dict[str, Any]
 
@@ -44,9 +44,7 @@ class Golden:
 
     def meter(self, *, hide_usage: bool = False, content_encoding: str = "") -> Meter:
         """A meter for this stream."""
-        return WIRES[self.wire].meter(
-            stream=True, status=200, content_encoding=content_encoding, hide_usage=hide_usage
-        )
+        return WIRES[self.wire].meter(stream=True, status=200, content_encoding=content_encoding, hide_usage=hide_usage)
 
     def check(self, meter: Meter) -> None:
         """The meter has read the truth."""
@@ -107,6 +105,11 @@ def response(**members: Any) -> JSON:
     return {"id": "resp_1", "object": "response", "model": "gpt-4.1-2025-04-14", "output": [], "usage": None, **members}
 
 
+def responses(kind: str, **members: Any) -> tuple[str, JSON]:
+    """An event of the responses API, named as its type."""
+    return kind, {"type": kind, "sequence_number": 7, **members}
+
+
 RESPONSE_USAGE = {
     "input_tokens": 37,
     "input_tokens_details": {"cached_tokens": 12},
@@ -126,7 +129,7 @@ def block_delta(**delta: Any) -> tuple[str, JSON]:
     return anthropic("content_block_delta", index=0, delta=delta)
 
 
-MESSAGE = {
+MESSAGE: JSON = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -270,7 +273,14 @@ GOLDEN = [
         "completions",
         "openai_completions",
         [
-            ("", {"object": "text_completion", "model": "gpt-3.5-turbo-instruct", "choices": [{"text": "Hi", "index": 0}]}),
+            (
+                "",
+                {
+                    "object": "text_completion",
+                    "model": "gpt-3.5-turbo-instruct",
+                    "choices": [{"text": "Hi", "index": 0}],
+                },
+            ),
             ("", {"model": "gpt-3.5-turbo-instruct", "choices": [{"text": "", "finish_reason": "stop"}]}),
             ("", {"choices": [], "usage": {"prompt_tokens": 4, "completion_tokens": 1, "total_tokens": 5}}),
             ("", "[DONE]"),
@@ -284,19 +294,14 @@ GOLDEN = [
         "responses",
         "openai_responses",
         [
-            (kind, {"type": kind, "sequence_number": number, **members})
-            for number, (kind, members) in enumerate(
-                (
-                    ("response.created", {"response": response(status="in_progress")}),
-                    ("response.output_item.added", {"item": {"type": "message", "content": []}}),
-                    ("response.reasoning_summary_text.delta", {"delta": "Thinking"}),
-                    ("response.output_text.delta", {"delta": "Hel", "logprobs": []}),
-                    ("response.output_text.delta", {"delta": "lo"}),
-                    ("response.function_call_arguments.delta", {"delta": '{"a"'}),
-                    ("response.output_text.done", {"text": "Hello"}),
-                    ("response.completed", {"response": response(status="completed", usage=RESPONSE_USAGE)}),
-                )
-            )
+            responses("response.created", response=response(status="in_progress")),
+            responses("response.output_item.added", item={"type": "message", "content": []}),
+            responses("response.reasoning_summary_text.delta", delta="Thinking"),
+            responses("response.output_text.delta", delta="Hel", logprobs=[]),
+            responses("response.output_text.delta", delta="lo"),
+            responses("response.function_call_arguments.delta", delta='{"a"'),
+            responses("response.output_text.done", text="Hello"),
+            responses("response.completed", response=response(status="completed", usage=RESPONSE_USAGE)),
         ],
         Usage(37, 11, 12, 0, 5),
         4,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tallygate.gateway.wire.skim import CAPTURE_LIMIT, EVERY, Nesting, Path, Skimmer
 
-PATHS: tuple[Path, ...] = (("usage",), ("a", "b"), ("a", "c"), ("list", EVERY, "b"), ("a\\\"é",))
+PATHS: tuple[Path, ...] = (("usage",), ("a", "b"), ("a", "c"), ("list", EVERY, "b"), ('a\\"é',))
 KEYS = st.sampled_from(["usage", "a", "b", "c", "list", "*", 'a\\"é', "", "x"]) | st.text(max_size=4)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
@@ -67,7 +67,9 @@ def test_a_document_that_is_cut_is_not_complete(document: Any, data: st.DataObje
     assert not skim(raw[:end], []).complete
 
 
-@given(pieces=st.lists(st.binary(max_size=30) | st.sampled_from([b'{"a":', b'"', b"\\", b"}", b"[", b',"usage":', b"1 "])))
+@given(
+    pieces=st.lists(st.binary(max_size=30) | st.sampled_from([b'{"a":', b'"', b"\\", b"}", b"[", b',"usage":', b"1 "]))
+)
 def test_random_bytes_never_raise(pieces: list[bytes]) -> None:
     skimmer = Skimmer(PATHS)
     for piece in pieces:

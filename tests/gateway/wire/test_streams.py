@@ -41,7 +41,9 @@ def test_one_event_a_piece(golden: Golden) -> None:
     golden.check(meter)
 
 
-@given(data=st.data(), golden=st.sampled_from(GOLDEN), newline=st.sampled_from(["\n", "\r\n", "\r"]), hides=st.booleans())
+@given(
+    data=st.data(), golden=st.sampled_from(GOLDEN), newline=st.sampled_from(["\n", "\r\n", "\r"]), hides=st.booleans()
+)
 def test_any_split_reads_and_relays_the_same(data: st.DataObject, golden: Golden, newline: str, hides: bool) -> None:
     body = golden.body(newline)
     cuts = sorted(data.draw(st.sets(st.integers(0, len(body)), max_size=12)))
@@ -177,7 +179,15 @@ def test_forms_of_events(body: bytes, size: int | None) -> None:
 @pytest.mark.parametrize("size", [1, 7, None])
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n", b"\r"])
 def test_data_in_several_lines(size: int | None, newline: bytes) -> None:
-    lines = [b'data: {"model":"m",', b'data: "choices":', b'data: [{"delta":{"content":"a"}}]}', b"", b"data: [DONE]", b"", b""]
+    lines = [
+        b'data: {"model":"m",',
+        b'data: "choices":',
+        b'data: [{"delta":{"content":"a"}}]}',
+        b"",
+        b"data: [DONE]",
+        b"",
+        b"",
+    ]
     meter = hiding()
     raw = newline.join(lines)
     assert feed(meter, raw, size) == raw
@@ -235,13 +245,17 @@ def test_nothing_at_all() -> None:
 
 
 @given(
-    pieces=st.lists(st.binary(max_size=60) | st.sampled_from([b"data: ", b"\n\n", b"\r\n", b"{}", b'{"a":', b"[", b"event: x\n"])),
+    pieces=st.lists(
+        st.binary(max_size=60) | st.sampled_from([b"data: ", b"\n\n", b"\r\n", b"{}", b'{"a":', b"[", b"event: x\n"])
+    ),
     wire=st.sampled_from(sorted(WIRES)),
     status=st.sampled_from([200, 400, 500]),
     coding=st.sampled_from(["", "gzip", "deflate", "br"]),
     stream=st.booleans(),
 )
-def test_random_bytes_never_raise_and_all_pass(pieces: list[bytes], wire: str, status: int, coding: str, stream: bool) -> None:
+def test_random_bytes_never_raise_and_all_pass(
+    pieces: list[bytes], wire: str, status: int, coding: str, stream: bool
+) -> None:
     meter = WIRES[wire].meter(stream=stream, status=status, content_encoding=coding, hide_usage=False)
     assert b"".join(map(meter.feed, pieces)) + meter.close() == b"".join(pieces)
 

@@ -9,7 +9,7 @@ from tallygate.errors import ErrorType
 from tallygate.gateway.wire.error_bodies import anthropic_error
 from tallygate.gateway.wire.framing import framing_of
 from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
-from tallygate.gateway.wire.interface import Failure, Head, Usage
+from tallygate.gateway.wire.interface import Head, Usage
 from tallygate.gateway.wire.meter import Framing, WireMeter
 from tallygate.gateway.wire.partial import Partial, Unreadable
 from tallygate.gateway.wire.skim import Path
@@ -80,7 +80,7 @@ class MessagesMeter(WireMeter):
         ("stop_reason",),
         ("content",),
     )
-    content_paths: ClassVar[frozenset[Path]] = frozenset({("delta",)})
+    content_paths: ClassVar[frozenset[Path]] = frozenset({("delta",), ("content",)})
 
     def __init__(self, framing: Framing, status: int) -> None:
         super().__init__(framing, status)
@@ -106,7 +106,7 @@ class MessagesMeter(WireMeter):
         if event.usage is not None:
             self._read_usage(event.usage)
         if delta is not None and delta.stop_reason == "refusal":
-            self._refused(bool(self.contents))
+            self.filtered(bool(self.contents), "refusal")
         if event.type == "message_stop":
             self.complete = True
         elif event.type == "error" or event.error:
@@ -121,7 +121,7 @@ class MessagesMeter(WireMeter):
         if reply.type == "error" or reply.error:
             self.fail_with({"error": reply.error or {}})
         elif reply.stop_reason == "refusal":
-            self._refused(bool(reply.content))
+            self.filtered(self.said_something or bool(reply.content), "refusal")
 
     def _read_usage(self, usage: dict[str, Any] | None) -> None:
         """Counts in a stream are cumulative: the last of each counts. Input leaves out what a cache had or took."""
@@ -138,11 +138,6 @@ class MessagesMeter(WireMeter):
             return
         uncached, output, read, written = (counts.get(name, 0) for name in _COUNTS)
         self.usage = Usage(uncached + read + written, output, read, written, min(counts.get("reasoning", 0), output))
-
-    def _refused(self, said_something: bool) -> None:
-        """A refusal that leaves nothing of the answer is a failure; one that ends it early is not."""
-        if not said_something:
-            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, "refusal"))
 
 
 _requests = HeadReader(Request, "model", "stream")

@@ -9,7 +9,7 @@ from tallygate.errors import ErrorType
 from tallygate.gateway.wire.error_bodies import gemini_error
 from tallygate.gateway.wire.framing import framing_of
 from tallygate.gateway.wire.heads import HeadReader, checked_model
-from tallygate.gateway.wire.interface import Failure, Head, Usage
+from tallygate.gateway.wire.interface import Head, Usage
 from tallygate.gateway.wire.meter import Framing, WireMeter
 from tallygate.gateway.wire.partial import Partial, Unreadable
 from tallygate.gateway.wire.skim import Path
@@ -138,7 +138,8 @@ class GenerateMeter(WireMeter):
     def read_document(self, data: bytes) -> None:
         """As WireMeter.read_document."""
         chunk = _chunks.decode(data)
-        self._read_rest(chunk, any(candidate.says_something() for candidate in chunk.candidates or ()))
+        said = any(candidate.says_something() for candidate in chunk.candidates or ())
+        self._read_rest(chunk, self.said_something or said)
 
     def _read_rest(self, chunk: Chunk, said_something: bool) -> None:
         if chunk.usage_metadata is not None:
@@ -148,16 +149,15 @@ class GenerateMeter(WireMeter):
         if chunk.error:
             self.fail_with({"error": chunk.error})
         feedback = chunk.prompt_feedback
-        if feedback is not None and feedback.block_reason and not said_something:
-            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, feedback.block_reason[:100]))
+        if feedback is not None and feedback.block_reason:
+            self.filtered(said_something, feedback.block_reason)
             self.complete = True
         for candidate in chunk.candidates or ():
             reason = candidate.finish_reason
             if reason:
                 self.complete = True
-                # A filter that leaves nothing of the answer is a failure; one that ends it early is not.
-                if reason in _FILTERED and not said_something:
-                    self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, reason))
+                if reason in _FILTERED:
+                    self.filtered(said_something, reason)
 
     def _read_usage(self, usage: UsageMetadata) -> None:
         """Later counts replace earlier ones. The prompt includes what a cache had; thoughts stand beside candidates."""

@@ -30,7 +30,7 @@ class WireMeter:
     content_paths: ClassVar[frozenset[Path]]
     """Paths that are content when they are too large to be captured."""
 
-    __slots__ = ("complete", "contents", "failure", "framing", "response_model", "status", "usage")
+    __slots__ = ("complete", "contents", "failure", "framing", "response_model", "said_something", "status", "usage")
 
     def __init__(self, framing: Framing, status: int) -> None:
         self.framing = framing
@@ -39,6 +39,8 @@ class WireMeter:
         self.failure: Failure | None = Failure(error_type_of_status(status)) if status >= 400 else None
         self.response_model = ""
         self.contents = 0
+        self.said_something = False
+        """Whether a document has an answer that was too large to be captured."""
         self.complete = False
 
     def feed(self, data: bytes) -> bytes:
@@ -75,6 +77,7 @@ class WireMeter:
     def end_large_document(self, skimmer: Skimmer) -> None:
         """The same for one that was skimmed."""
         if skimmer.complete:
+            self.said_something = self.is_content(skimmer.overflowed)
             self.end_document(skimmer.reduced())
 
     def read_large_event(self, skimmer: Skimmer) -> None:
@@ -94,6 +97,11 @@ class WireMeter:
     def garbled(self) -> None:
         """What came cannot be read by anybody."""
         self.fail(Failure(ErrorType.PROVIDER_INVALID_RESPONSE))
+
+    def filtered(self, said_something: bool, code: str) -> None:
+        """A filter has ended the answer: a failure when it left nothing of it, else an answer that is short."""
+        if not said_something:
+            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, code[:100]))
 
     def fail(self, failure: Failure) -> None:
         """The first failure stays."""

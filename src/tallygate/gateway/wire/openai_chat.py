@@ -9,7 +9,7 @@ from tallygate.errors import ErrorType
 from tallygate.gateway.wire.error_bodies import openai_error
 from tallygate.gateway.wire.framing import framing_of
 from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
-from tallygate.gateway.wire.interface import Failure, Head
+from tallygate.gateway.wire.interface import Head
 from tallygate.gateway.wire.meter import WireMeter
 from tallygate.gateway.wire.partial import Partial, Unreadable
 from tallygate.gateway.wire.skim import Path
@@ -127,9 +127,9 @@ class ChatMeter(WireMeter):
                     break
         if not self.response_model and chunk.model:
             self.response_model = chunk.model
+        if choices and choices[0].finish_reason == "content_filter":
+            self.filtered(bool(self.contents), "content_filter")
         if chunk.usage is None and chunk.error is None and chunk.x_groq is None:
-            if choices and choices[0].finish_reason == "content_filter":
-                self._filtered(bool(self.contents))
             return False
         self._read_rest(chunk)
         return not choices and chunk.usage is not None and chunk.error is None
@@ -138,11 +138,10 @@ class ChatMeter(WireMeter):
         """As WireMeter.read_document."""
         chunk = _chunks.decode(data)
         self.response_model = chunk.model or ""
-        choices = chunk.choices or ()
-        for choice in choices:
+        for choice in chunk.choices or ():
             if choice.finish_reason == "content_filter":
                 said = choice.text or (choice.message is not None and choice.message.says_something())
-                self._filtered(bool(said))
+                self.filtered(self.said_something or bool(said), "content_filter")
         self._read_rest(chunk)
 
     def _read_rest(self, chunk: Chunk) -> None:
@@ -157,13 +156,6 @@ class ChatMeter(WireMeter):
             self.usage = usage
         if chunk.error:
             self.fail_with({"error": chunk.error})
-        if chunk.choices and chunk.choices[0].finish_reason == "content_filter":
-            self._filtered(bool(self.contents))
-
-    def _filtered(self, said_something: bool) -> None:
-        """A filter that leaves nothing of the answer is a failure; one that ends it early is not."""
-        if not said_something:
-            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, "content_filter"))
 
 
 _requests = HeadReader(Request, "model", "stream", "stream_options")

@@ -9,7 +9,7 @@ from tallygate.errors import ErrorType
 from tallygate.gateway.wire.error_bodies import openai_error
 from tallygate.gateway.wire.framing import framing_of
 from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
-from tallygate.gateway.wire.interface import Failure, Head
+from tallygate.gateway.wire.interface import Head
 from tallygate.gateway.wire.meter import WireMeter
 from tallygate.gateway.wire.partial import Partial, Unreadable
 from tallygate.gateway.wire.skim import Path
@@ -75,8 +75,9 @@ class ResponsesMeter(WireMeter):
         ("usage",),
         ("error",),
         ("incomplete_details",),
+        ("output",),
     )
-    content_paths: ClassVar[frozenset[Path]] = frozenset({("delta",)})
+    content_paths: ClassVar[frozenset[Path]] = frozenset({("delta",), ("output",)})
 
     def read_event(self, data: bytes) -> bool:
         """As WireMeter.read_event; nothing is ever hidden."""
@@ -112,10 +113,9 @@ class ResponsesMeter(WireMeter):
     def _read_response(self, response: Response) -> None:
         self.response_model = response.model or self.response_model
         self.usage = openai_usage(response.usage) or self.usage
-        # A filter that leaves nothing of the answer is a failure; one that ends it early is not.
         stopped = response.incomplete_details
-        if stopped is not None and stopped.reason == "content_filter" and not self.contents and not response.output:
-            self.fail(Failure(ErrorType.POLICY_CONTENT_FILTER, "content_filter"))
+        if stopped is not None and stopped.reason == "content_filter":
+            self.filtered(bool(self.said_something or self.contents or response.output), "content_filter")
 
 
 _requests = HeadReader(Request, "model", "stream")
