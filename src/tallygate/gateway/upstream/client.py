@@ -66,8 +66,8 @@ class HttpUpstream:
             return await connection.exchange(method, head, body, timeouts, began)
         except StaleConnectionError:
             # Sent again only because the provider had closed this kept-alive connection before our request came: not
-            # one byte of a reply arrived and the close crossed the request within a round trip. Anything later than
-            # that may have been worked on, and a model call is not idempotent: it fails instead.
+            # one byte of a reply arrived and the regular close crossed the request within a round trip. Anything later,
+            # and any reset, may come after the request was worked on; a model call is not idempotent, so it fails.
             connection = await pool.take(timeouts, fresh=True)
         try:
             return await connection.exchange(method, head, body, timeouts, began)

@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
         how = "closed the connection" if exc is None else f"broke the connection ({type(exc).__name__}: {exc})"
         if not reply.status:
             just_sent = self._loop.time() - self._sent_at < STALE_WITHIN
-            if self._served and not self._barren and just_sent:
+            if exc is None and self._served and not self._barren and just_sent:
                 reply.fail(StaleConnectionError())
             else:
                 message = f"{self.name} {how} before the head of its reply"
