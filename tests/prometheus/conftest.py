@@ -1,0 +1,108 @@
+"""One gateway under load with a Prometheus that watches it, shared by all tests here."""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tallygate.dialects import DIALECTS
+from tallygate.simulator import Simulator
+from tests.gateway.provided import providers, until
+from tests.gateway.running import Gateway, gateway
+from tests.prometheus.server import Job, Prometheus, prometheus
+from tests.prometheus.traffic import MODELS, PRICE, ROUTES, Truth, round_of_load
+
+MASTER, SECRET = "master-of-the-gateway", "for-scrapers-only"
+OTHERS = tuple(name for name in DIALECTS if name != "tallygate")
+JOBS = ("tallygate", *OTHERS)
+"""Jobs that may scrape, each named like the dialect it asks for; the first asks for none."""
+STRANGER = "without-token"
+LEAST_SCRAPES = 5
+"""How often each job scrapes while the load goes on."""
+MOST_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class World:
+    """What the tests look at when the load is over."""
+
+    gateway: Gateway
+    prometheus: Prometheus
+    truth: Truth
+    traces: frozenset[str]
+    """Trace ids that the tally was told."""
+
+
+class Traces:
+    """A tracer that samples every call."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self.told: set[str] = set()
+
+    def __call__(self) -> tuple[str, str]:
+        number = next(self._numbers)
+        self.told.add(f"{number:032x}")
+        return f"{number:032x}", f"{number:016x}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests here run in one process: a Prometheus and its load are enough."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("prometheus"))
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A gateway that served some load, and the Prometheus that scraped it before, meanwhile and after."""
+    directory = tmp_path_factory.mktemp("prometheus")
+    token = directory / "token"
+    token.write_text(SECRET + "\n")
+    traces = Traces()
+    async with (
+        Simulator(time_to_first_token=(0.01, 0.06), time_per_token=(0.001, 0.006)) as simulator,
+        gateway(settings(simulator.url), exemplar=traces) as running,
+    ):
+        target = running.url.removeprefix("http://")
+        jobs = [Job(name, target, "" if name == "tallygate" else name, token) for name in JOBS]
+        async with prometheus(directory, [*jobs, Job(STRANGER, target)]) as server:
+            await server.scraped_since(0, JOBS)
+            calls = await load(running, server)
+            await simulator.until(lambda served: served.in_progress == 0)
+            await until(lambda: running.total("tallygate_llm_calls_total") == calls)
+            await server.scraped_since(time.time(), [*JOBS, STRANGER])
+            yield World(running, server, Truth(simulator.served()), frozenset(traces.told))
+
+
+def settings(simulator: str) -> dict[str, object]:
+    """A protected gateway in front of the simulator."""
+    listed = providers(simulator)
+    for kind, provider in listed.items():
+        provider["models"] = [{"name": MODELS[kind], "price": PRICE}]
+    return {
+        "server": {"master_key": MASTER},
+        "metrics": {"secret": SECRET, "labels": ["cost-centre"]},
+        "providers": listed,
+        "dimensions": {"route": {"values": ROUTES}, "cost-centre": {"values": ["one"]}},
+    }
+
+
+async def load(running: Gateway, server: Prometheus) -> int:
+    """Load until every job has scraped some times; returns the number of calls."""
+    before = {job: await server.scrapes(job) for job in JOBS}
+    calls = 0
+    for seed in range(MOST_ROUNDS):
+        calls += await round_of_load(running.url, MASTER, seed)
+        # The gateway has no cache of its own: a program that has one would tell its tally like this.
+        for hit in (True, True, True, False):
+            running.app.tally.cache_lookup("answers", hit=hit, route=ROUTES[0])
+        scrapes = [await server.scrapes(job) - before[job] for job in JOBS]
+        if min(scrapes) >= LEAST_SCRAPES:
+            return calls
+    raise AssertionError(f"Prometheus scraped only {scrapes} times in {MOST_ROUNDS} rounds of load")
