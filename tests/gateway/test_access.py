@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from tallygate.simulator import Simulator
-from tests.gateway.apis import APIS, API
+from tests.gateway.apis import API, APIS
 from tests.gateway.provided import key_of, last_request, provided
 from tests.gateway.raw import say
 from tests.gateway.running import Gateway, ask
@@ -27,7 +27,7 @@ RIGHT = (
     {"X-Goog-Api-Key": MASTER},
     {"Api-Key": MASTER},
 )
-WRONG = (
+WRONG: tuple[dict[str, str], ...] = (
     {},
     {"Authorization": f"Bearer {MASTER}x"},
     {"Authorization": f"Basic {MASTER}"},

@@ -52,6 +52,11 @@ class Provider:
         """The gateway's path that this provider speaks, for messages."""
         return NATIVE_PATHS[self.kind]
 
+    @property
+    def model_in_path(self) -> bool:
+        """Whether the provider's URLs name the model, even where the request's body does."""
+        return self.kind == "azure" and self._api_version is not None
+
     def speaks(self, kind: str) -> bool:
         """Whether this provider understands requests of this kind of API."""
         return self.kind == kind or (self.kind == "azure" and kind == "openai")

@@ -58,10 +58,10 @@ class Router:
             provider = self._by_name[prefix]
             if not provider.speaks(kind):
                 raise self._wrong_api(model, provider, path)
-            return self._open(provider, rest)
+            return self._open(provider, rest, path)
         for provider in self._providers:
             if provider.speaks(kind):
-                return self._open(provider, name)
+                return self._open(provider, name, path)
         raise self._unserved(path)
 
     def passthrough(self, kind: str, model: str, path: str) -> Deployment:
@@ -72,12 +72,13 @@ class Router:
                 return Deployment(provider, model, "")
         raise self._unserved(path)
 
-    def _open(self, provider: Provider, model: str) -> Deployment:
+    def _open(self, provider: Provider, model: str, path: str) -> Deployment:
         """A model by the name the caller gave, labelled only if somebody we trust knows the name."""
         configured = provider.models.get(model)
         if configured is not None:
             return Deployment(provider, configured, configured)
-        _check_name(model)
+        if provider.model_in_path or "{model}" in path:
+            _check_name(model)
         return Deployment(provider, model, self._canonical_model(provider, model) or UNKNOWN_MODEL)
 
     def _unserved(self, path: str) -> Refusal:
