@@ -26,11 +26,15 @@ from pathlib import Path
 from benchmarks.processes import Server, free_port, running
 
 MODEL = "gpt-4o-mini"
+STREAMING_MODEL = "gpt-4o-mini+unbuffered"
+"""The simulated provider sends each of its chunks in a write of its own."""
 KEY = "sk-benchmark-0123456789abcdef-benchmark"
 PEER = Path(__file__).resolve().parent / ".venv-litellm"
-BODY = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Say this is a test. " * 10}], "max_tokens": 16})
+BODY = json.dumps(
+    {"model": MODEL, "messages": [{"role": "user", "content": "Say this is a test. " * 10}], "max_tokens": 16}
+)
 STREAM_BODY = json.dumps(
-    {"model": MODEL, "messages": [{"role": "user", "content": "Count."}], "max_tokens": 20, "stream": True}
+    {"model": STREAMING_MODEL, "messages": [{"role": "user", "content": "Count."}], "max_tokens": 20, "stream": True}
 )
 WRK = """
 wrk.method = "POST"
@@ -80,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def throughput(servers: Sequence[Server], script: Path, seconds: int) -> None:
     """Requests per second, latency and CPU per request by number of connections."""
     print(f"\nchat completions, not streamed, {seconds} s each")
-    print(f"{'server':<24}{'conns':>6}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU us/req':>12}{'req/s/core':>12}{'errors':>8}")
+    line("server", "conns", "req/s", "p50 ms", "p99 ms", "CPU us/req", "req/s/core", "errors")
     direct: dict[int, Load] = {}
     per_core: dict[str, float] = {}
     for connections in (1, 16, 64, 256):
@@ -91,9 +95,15 @@ def throughput(servers: Sequence[Server], script: Path, seconds: int) -> None:
                 direct[connections] = load
             if connections == 64:
                 per_core[server.name] = 1 / load.cpu_per_request
-            print(
-                f"{server.name:<24}{connections:>6}{load.requests_per_second:>10,.0f}{load.p50 * 1e3:>9.2f}"
-                f"{load.p99 * 1e3:>9.2f}{load.cpu_per_request * 1e6:>12.1f}{1 / load.cpu_per_request:>12,.0f}{load.errors:>8}"
+            line(
+                server.name,
+                str(connections),
+                f"{load.requests_per_second:,.0f}",
+                f"{load.p50 * 1e3:.2f}",
+                f"{load.p99 * 1e3:.2f}",
+                f"{load.cpu_per_request * 1e6:.1f}",
+                f"{1 / load.cpu_per_request:,.0f}",
+                str(load.errors),
             )
             if server is servers[1] and connections == 1:
                 gate("added p50 at one connection, ms", (load.p50 - direct[1].p50) * 1e3, 0.4, at_most=True)
@@ -115,15 +125,18 @@ def metrics_cost(ours: Server, silent: Server, script: Path, seconds: int) -> No
 def streams(servers: Sequence[Server], seconds: int) -> None:
     """Streams of 20 chunks per second and core, and the time to the first byte of the body."""
     print(f"\nstreams of 20 chunks, 32 connections, {seconds} s each")
-    print(f"{'server':<24}{'streams/s':>10}{'TTFT p50 ms':>13}{'TTFT p99 ms':>13}{'CPU us/stream':>15}{'streams/s/core':>16}")
+    line("server", "streams/s", "TTFT p50 ms", "TTFT p99 ms", "CPU us/stream", "streams/s/core")
     for server in servers:
         before = server.cpu_seconds()
-        firsts = asyncio.run(stream_load(server, 32, seconds))
+        firsts = sorted(asyncio.run(stream_load(server, 32, seconds)))
         cpu = (server.cpu_seconds() - before) / max(1, len(firsts))
-        firsts.sort()
-        print(
-            f"{server.name:<24}{len(firsts) / seconds:>10,.0f}{firsts[len(firsts) // 2] * 1e3:>13.2f}"
-            f"{firsts[int(len(firsts) * 0.99)] * 1e3:>13.2f}{cpu * 1e6:>15.0f}{1 / max(cpu, 1e-9):>16,.0f}"
+        line(
+            server.name,
+            f"{len(firsts) / seconds:,.0f}",
+            f"{firsts[len(firsts) // 2] * 1e3:.2f}",
+            f"{firsts[int(len(firsts) * 0.99)] * 1e3:.2f}",
+            f"{cpu * 1e6:.0f}",
+            f"{1 / max(cpu, 1e-9):,.0f}",
         )
 
 
@@ -167,6 +180,11 @@ def memory(servers: Sequence[Server]) -> None:
     gate("resident memory of the gateway, MB", servers[1].resident_bytes() / 1e6, 100, at_most=True)
 
 
+def line(name: str, *cells: str) -> None:
+    """A line of a table."""
+    print(f"{name:<24}" + "".join(f"{cell:>15}" for cell in cells), flush=True)
+
+
 def gate(what: str, value: float, limit: float, *, at_most: bool) -> None:
     """Print a figure beside what it should reach."""
     held = value <= limit if at_most else value >= limit
@@ -189,8 +207,8 @@ def wrk(server: Server, script: Path, connections: int, seconds: int) -> Load:
     errors = (int(failed[1]) if failed else 0) + (sum(map(int, broken.groups())) if broken else 0)
     return Load(
         requests_per_second=float(_find(r"Requests/sec:\s+([\d.]+)", out)),
-        p50=_seconds(_find(r"50%\s+(\S+)", out)),
-        p99=_seconds(_find(r"99%\s+(\S+)", out)),
+        p50=_seconds(_find(r"\n\s+50%\s+(\S+)", out)),
+        p99=_seconds(_find(r"\n\s+99%\s+(\S+)", out)),
         errors=errors,
         cpu_per_request=cpu / max(1, total),
     )
@@ -225,7 +243,8 @@ def tallygate(scratch: Path, provider: str, *, metrics: bool) -> Iterator[Server
     config = scratch / f"{port}.toml"
     config.write_text(
         f'[server]\nport = {port}\nmaster_key = "{KEY}"\n[metrics]\nenabled = {str(metrics).lower()}\n'
-        f'[providers.openai]\nkind = "openai"\nbase_url = "{provider}/v1"\napi_key = "sk-upstream"\nmodels = ["{MODEL}"]\n'
+        f'[providers.openai]\nkind = "openai"\nbase_url = "{provider}/v1"\napi_key = "sk-upstream"\n'
+        f'models = ["{MODEL}", "{STREAMING_MODEL}"]\n'
     )
     command = [sys.executable, "-m", "tallygate.cli", "serve", "--config", str(config)]
     with running(name, command, port=port, ready="/health", core=0, log=scratch / f"{port}.log") as server:
@@ -240,14 +259,22 @@ def litellm(scratch: Path, provider: str) -> Iterator[Server]:
         subprocess.run([PEER / "bin" / "pip", "install", "--quiet", "litellm[proxy]"], check=True)
     port = free_port()
     config = scratch / "litellm.yaml"
-    config.write_text(
-        f"model_list:\n  - model_name: {MODEL}\n    litellm_params:\n      model: openai/{MODEL}\n"
-        f"      api_base: {provider}/v1\n      api_key: sk-upstream\ngeneral_settings:\n  master_key: {KEY}\n"
+    models = "".join(
+        f"  - model_name: {model}\n    litellm_params:\n      model: openai/{model}\n"
+        f"      api_base: {provider}/v1\n      api_key: sk-upstream\n"
+        for model in (MODEL, STREAMING_MODEL)
     )
+    config.write_text(f"model_list:\n{models}general_settings:\n  master_key: {KEY}\n")
     command = [str(PEER / "bin" / "litellm"), "--config", str(config), "--port", str(port), "--num_workers", "1"]
     environment = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_DOCS": "True", "LITELLM_LOG": "ERROR"}
     with running(
-        "litellm", command, port=port, ready="/health/liveliness", core=0, environment=environment, log=scratch / "litellm.log"
+        "litellm",
+        command,
+        port=port,
+        ready="/health/liveliness",
+        core=0,
+        environment=environment,
+        log=scratch / "litellm.log",
     ) as server:
         yield server
 
