@@ -1,7 +1,6 @@
 """A gateway on a real socket in the test's own event loop, and what its metrics page says."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tallygate.gateway.app import App
 from tallygate.gateway.server import Limits
+from tallygate.gateway.server.sockets import open_listeners
 from tallygate.gateway.server.worker import Server, server_config
 from tallygate.gateway.settings import Settings
 from tallygate.gateway.tallying import open_tally
-from tallygate.gateway.upstream import Timeouts, open_upstream
+from tallygate.gateway.trace_context import caller_span
+from tallygate.gateway.upstream import Timeouts, UpstreamError, open_upstream
 from tallygate.record.binding import Exemplifier
 
 Labels = frozenset[tuple[str, str]]
@@ -77,11 +78,11 @@ def parsed(text: str) -> dict[tuple[str, Labels], float]:
 
 
 @asynccontextmanager
-async def gateway(settings: Mapping[str, Any], exemplar: Exemplifier | None = None) -> AsyncIterator[Gateway]:
+async def gateway(settings: Mapping[str, Any], exemplar: Exemplifier = caller_span) -> AsyncIterator[Gateway]:
     """Serve with these settings on a free port; ``exemplar`` tells each call's trace and span."""
     checked = Settings.model_validate(settings)
     app = App(checked, open_tally(checked, exemplar=exemplar))
-    listener = socket.create_server(("127.0.0.1", 0))
+    ((listener,),) = open_listeners("127.0.0.1", 0, 1)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = Server(server_config(app, Limits(), lifespan="auto"), 1.0)
     task = asyncio.create_task(server.serve([listener]))
@@ -95,8 +96,6 @@ async def gateway(settings: Mapping[str, Any], exemplar: Exemplifier | None = No
 
 async def ask(url: str, body: bytes = b"", headers: Mapping[str, str] | None = None, method: str = "POST") -> Answer:
     """One request on a connection of its own, and all of its answer as it came over the wire."""
-    from tallygate.gateway.upstream import UpstreamError
-
     client = open_upstream()
     sent = [(b"content-type", b"application/json")]
     sent += [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]

@@ -11,6 +11,7 @@ from tallygate.gateway.parts import Parts
 from tallygate.gateway.pipeline import serve
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.server import ClientGone, CutConnection
+from tallygate.gateway.trace_context import note_caller_span
 from tallygate.gateway.upstream import UpstreamError
 
 log = structlog.get_logger("tallygate.gateway")
@@ -25,6 +26,8 @@ UNANSWERED = "network_error"
 async def handle(parts: Parts, exchange: Exchange) -> None:
     """Serve a request and record it. Raises CutConnection when its answer has begun and cannot be finished."""
     in_flight = parts.tally.http_in_flight()
+    if b"traceparent" in exchange.headers:
+        note_caller_span(exchange.headers[b"traceparent"])
     try:
         await serve(parts, exchange)
     except Refusal as refusal:

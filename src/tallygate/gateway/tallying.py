@@ -5,16 +5,17 @@ import os
 from tallygate.catalogue import provider_id
 from tallygate.gateway.routes import LLM_ROUTES
 from tallygate.gateway.settings import Settings
+from tallygate.gateway.trace_context import caller_span
 from tallygate.record.binding import Exemplifier
 from tallygate.tally import Tally
 
 
 def open_tally(
-    settings: Settings, path: str | os.PathLike[str] | None = None, exemplar: Exemplifier | None = None
+    settings: Settings, path: str | os.PathLike[str] | None = None, exemplar: Exemplifier = caller_span
 ) -> Tally:
     """Open the tally of this gateway; ``path`` is the ledger's file when several processes share it.
 
-    ``exemplar`` tells the sampled span that is current, as ``Tally`` takes it.
+    ``exemplar`` tells the sampled span that is current, as ``Tally`` takes it; by default the caller's.
     Every configured model shows its series at 0 before the first call, so that no panel says "No data".
     """
     tally = Tally(
