@@ -60,7 +60,8 @@ def _open(family: int, address: tuple[object, ...], workers: int) -> list[socket
 
 
 def _bound(family: int, address: tuple[object, ...], *, shared: bool) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off only where a socket says that it is TCP; else heads wait for bodies.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
