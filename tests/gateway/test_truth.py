@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -53,7 +54,7 @@ FINE = (
 WAYS = [(api, stream) for api in APIS for stream in ((False, True) if api.streams else (False,))]
 
 
-def ways(behaviours: Any) -> Any:
+def ways(behaviours: Iterable[str]) -> pytest.MarkDecorator:
     cases = [(api, stream, behaviour) for api, stream in WAYS for behaviour in behaviours]
     ids = [f"{api.name}-{'stream' if stream else 'whole'}-{behaviour or 'normal'}" for api, stream, behaviour in cases]
     return pytest.mark.parametrize(("api", "stream", "behaviour"), cases, ids=ids)
