@@ -183,6 +183,6 @@ def test_body_that_never_makes_sense() -> None:
             b'"' * 50_000,
         ):
             meter = WIRES["openai_chat"].meter(stream=stream, status=200, content_encoding="", hide_usage=True)
-            assert peak(lambda meter=meter, piece=piece: [meter.feed(piece) for _ in range(60)].clear()) < 5 * MB  # type: ignore[misc]  # bound at once
+            assert peak(lambda meter=meter, piece=piece: [meter.feed(piece) for _ in range(12)].clear()) < BOUND  # type: ignore[misc]  # bound at once
             meter.close()
             assert not meter.complete

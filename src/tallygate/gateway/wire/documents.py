@@ -24,7 +24,7 @@ class Document:
         """Read the next bytes; all are relayed."""
         self._size += len(data)
         if self._skimmer is not None:
-            _skim(self._skimmer, data)
+            self._skimmer.feed_all(data)
         else:
             self._pieces.append(data)
             if len(self._pieces) >= _MANY_PIECES:
@@ -32,7 +32,7 @@ class Document:
             if self._size > WHOLE:
                 self._skimmer = Skimmer(meter.paths)
                 for piece in self._pieces:
-                    _skim(self._skimmer, piece)
+                    self._skimmer.feed_all(piece)
                 self._pieces.clear()
         return data
 
@@ -49,17 +49,17 @@ class Document:
 class EventArray:
     """A body that is a JSON array of events, as Gemini streams them when not asked for server-sent events."""
 
-    __slots__ = ("_begun", "_closed", "_nesting", "_pending", "_skimmer")
+    __slots__ = ("_begun", "_broken", "_closed", "_nesting", "_pending", "_skimmer")
 
     def __init__(self) -> None:
-        self._begun = self._closed = False
+        self._begun = self._closed = self._broken = False
         self._nesting = Nesting()
         self._pending = bytearray()
         self._skimmer: Skimmer | None = None
 
     def feed(self, meter: WireMeter, data: bytes) -> bytes:
         """Read the next bytes; all are relayed."""
-        if not self._nesting.depth and not self._closed and self._begun and len(data) <= WHOLE:
+        if self._begun and not (self._nesting.depth or self._closed or self._broken) and len(data) <= WHOLE:
             event = data.strip(b", \t\r\n")
             if event[:1] == b"{" and event[-1:] == b"}" and is_json(event):
                 # The usual piece: one event and its comma.
@@ -71,13 +71,13 @@ class EventArray:
 
     def close(self, meter: WireMeter) -> bytes:
         """The body has ended."""
-        if self._closed:
+        if self._closed and not self._broken:
             meter.complete = True
         return b""
 
     def _feed_piece(self, meter: WireMeter, data: bytes) -> None:
         position = 0
-        while position < len(data):
+        while position < len(data) and not self._broken:
             if not self._nesting.depth:
                 position = self._between(meter, data, position)
                 continue
@@ -89,7 +89,7 @@ class EventArray:
                 self._pending += part
                 if len(self._pending) > WHOLE:
                     self._skimmer = Skimmer(meter.paths)
-                    _skim(self._skimmer, bytes(self._pending))
+                    self._skimmer.feed_all(bytes(self._pending))
                     self._pending.clear()
             if end < 0:
                 return
@@ -102,7 +102,7 @@ class EventArray:
         if byte in _SPACE:
             return position + 1
         if self._closed or (byte == 0x5B) is self._begun:
-            meter.garbled()
+            self._broken = True
         elif byte == 0x5B:
             self._begun = True
         elif byte == 0x5D:
@@ -110,7 +110,9 @@ class EventArray:
         elif byte == 0x7B:
             self._pending += b"{"
             self._nesting.depth = 1
-        elif byte != 0x2C:
+        else:
+            self._broken = byte != 0x2C
+        if self._broken:
             meter.garbled()
         return position + 1
 
@@ -148,8 +150,3 @@ class Sniffed:
     def close(self, meter: WireMeter) -> bytes:
         """The body has ended."""
         return b"" if self._body is None else self._body.close(meter)
-
-
-def _skim(skimmer: Skimmer, data: bytes) -> None:
-    for at in range(0, len(data), _PIECE):
-        skimmer.feed(data[at : at + _PIECE])

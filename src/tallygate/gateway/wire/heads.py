@@ -70,7 +70,7 @@ class HeadReader(Generic[S]):
     @staticmethod
     def _check_once(body: bytes, name: str) -> None:
         skimmer = Skimmer(((name,),))
-        skimmer.feed(body)
+        skimmer.feed_all(body)
         if skimmer.repeated:
             raise BadRequest(f"{name}: must not be there more than once")
 

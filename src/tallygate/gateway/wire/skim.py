@@ -16,11 +16,19 @@ EVERY = "*"
 CAPTURE_LIMIT = 16 * 1024
 """Bytes of one captured value; a longer one is only noted as overflowed."""
 _KEY_LIMIT = 256
+_BIT = 64 * 1024
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _STRING_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_RUN = re.compile(rb'(?:[^"{}\[\]]+|"[^"\\]*+(?:\\.[^"\\]*+)*+"|\[[^"{}\[\]]*+\])*+', re.DOTALL)
-"""Whole strings, arrays of plain values and whatever else does not change the depth."""
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_PLAIN = rb'[^"{}\[\]]++|' + _STRING
+_SMALL = _PLAIN
+for _ in range(3):
+    _SMALL = rb"(?:" + _PLAIN + rb"|[{\[](?:" + _SMALL + rb")*+[}\]])"
+_STRINGS = re.compile(_STRING, re.DOTALL)
+_ENDED_STRINGS = re.compile(rb'(?:[^"]++|' + _STRING + rb")*+", re.DOTALL)
+_RUN = re.compile(rb"(?:" + _SMALL + rb")*+", re.DOTALL)
+"""Whatever does not change the depth: whole strings, numbers, objects and arrays of up to three levels."""
 _SCALAR_REST = re.compile(rb"[-+.0-9a-zA-Z]*+")
 _QUOTE, _OPENING, _CLOSING = 0x22, b"{[", b"}]"
 
@@ -44,6 +52,9 @@ class Nesting:
         if not self.depth:
             self.depth = 1
             position += 1
+        if data.count(b"}", position) + data.count(b"]", position) < self.depth:
+            self._go_on(data[position:])
+            return -1
         while True:
             position = _RUN.match(data, position).end()  # type: ignore[union-attr]  # it matches the empty string too
             if position == size:
@@ -59,6 +70,15 @@ class Nesting:
                 self.depth -= 1
                 if not self.depth:
                     return position
+
+    def _go_on(self, data: bytes) -> None:
+        """Step over a piece in which the value cannot end."""
+        # Up to where strings end only: in one that does not, a search would try again at each escaped quote.
+        end = _ENDED_STRINGS.match(data).end()  # type: ignore[union-attr]  # it matches the empty string too
+        bare = _STRINGS.sub(b"", data[:end])
+        self.depth += bare.count(b"{") + bare.count(b"[") - bare.count(b"}") - bare.count(b"]")
+        if end < len(data):
+            self.end_string(data, end + 1)
 
     def end_string(self, data: bytes, position: int) -> int:
         """The same for a string whose opening quote was read."""
@@ -140,6 +160,11 @@ class Skimmer:
                 position = _SPACE.match(data, position).end()  # type: ignore[union-attr]  # as above
                 if position < len(data):
                     position = self._step(data, position)
+
+    def feed_all(self, data: bytes) -> None:
+        """Read a large piece, bit by bit."""
+        for at in range(0, len(data), _BIT):
+            self.feed(data[at : at + _BIT])
 
     def reduced(self) -> bytes:
         """A document that holds only what was captured."""
