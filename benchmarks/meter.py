@@ -20,12 +20,14 @@ CHUNKS: dict[str, tuple[str, bytes]] = {
     "completions": (
         "openai_completions",
         b'data: {"id":"cmpl-9czLmTqXJp4vB2","object":"text_completion","created":1750000000,'
-        b'"model":"gpt-3.5-turbo-instruct","choices":[{"text":" word","index":0,"logprobs":null,"finish_reason":null}]}\n\n',
+        b'"model":"gpt-3.5-turbo-instruct",'
+        b'"choices":[{"text":" word","index":0,"logprobs":null,"finish_reason":null}]}\n\n',
     ),
     "responses": (
         "openai_responses",
         b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":17,'
-        b'"item_id":"msg_68a1c0d1e2f3a4b5c6d7e8f9","output_index":0,"content_index":0,"delta":" word","logprobs":[]}\n\n',
+        b'"item_id":"msg_68a1c0d1e2f3a4b5c6d7e8f9",'
+        b'"output_index":0,"content_index":0,"delta":" word","logprobs":[]}\n\n',
     ),
     "messages": (
         "anthropic_messages",
