@@ -9,8 +9,10 @@ from tests.gateway.provided import last_reply, last_request, provided, recorded,
 from tests.gateway.running import ask
 
 CHAT, COMPLETIONS, RESPONSES = APIS[0], APIS[1], APIS[2]
-BEHAVIOURS = ("", "crlf", "split_frames", "unbuffered", "crlf+split_frames", "gzip", "cached+reasoning", "tools", "long:40kB",
-              "byte_chunks", "pings")  # fmt: skip
+BEHAVIOURS = (
+    "", "crlf", "split_frames", "unbuffered", "crlf+split_frames", "gzip", "cached+reasoning", "tools", "long:40kB",
+    "byte_chunks", "pings",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)

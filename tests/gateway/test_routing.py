@@ -85,7 +85,8 @@ async def test_a_name_leads_to_a_model(pair: Pair, api: API, name: str, provider
 
 
 ODD_BODY = (
-    '{"top_p":1.0,"seed" : 12345678901234567890,"x":1e300,\n"messages":[{"role":"user","content":"\\u00e9\\ud83d\\ude00 '
+    '{"top_p":1.0,"seed" : 12345678901234567890,"x":1e300,\n'
+    '"messages":[{"role":"user","content":"\\u00e9\\ud83d\\ude00 '
     '"}],"model":"%s", "logit_bias":{"1":-0.0, "1":2}, "ünknown":[1,  2] }'
 )
 
