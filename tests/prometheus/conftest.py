@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from tallygate.simulator import Simulator
 from tests.gateway.provided import providers, until
 from tests.gateway.running import Gateway, gateway
 from tests.prometheus.server import Job, Prometheus, prometheus
-from tests.prometheus.traffic import MODELS, PRICE, ROUTES, Truth, round_of_load
+from tests.prometheus.traffic import MODELS, PRICE, ROUTES, Load, Truth
 
 MASTER, SECRET = "master-of-the-gateway", "for-scrapers-only"
 OTHERS = tuple(name for name in DIALECTS if name != "tallygate")
@@ -34,20 +33,7 @@ class World:
     prometheus: Prometheus
     truth: Truth
     traces: frozenset[str]
-    """Trace ids that the tally was told."""
-
-
-class Traces:
-    """A tracer that samples every call."""
-
-    def __init__(self) -> None:
-        self._numbers = count(1)
-        self.told: set[str] = set()
-
-    def __call__(self) -> tuple[str, str]:
-        number = next(self._numbers)
-        self.told.add(f"{number:032x}")
-        return f"{number:032x}", f"{number:016x}"
+    """Trace ids of the calls that their callers sampled."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,20 +50,20 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     directory = tmp_path_factory.mktemp("prometheus")
     token = directory / "token"
     token.write_text(SECRET + "\n")
-    traces = Traces()
     async with (
         Simulator(time_to_first_token=(0.01, 0.06), time_per_token=(0.001, 0.006)) as simulator,
-        gateway(settings(simulator.url), exemplar=traces) as running,
+        gateway(settings(simulator.url)) as running,
     ):
         target = running.url.removeprefix("http://")
         jobs = [Job(name, target, "" if name == "tallygate" else name, token) for name in JOBS]
         async with prometheus(directory, [*jobs, Job(STRANGER, target)]) as server:
             await server.scraped_since(0, JOBS)
-            calls = await load(running, server)
+            load = Load(running.url, MASTER)
+            await load_until_scraped(load, running, server)
             await simulator.until(lambda served: served.in_progress == 0)
-            await until(lambda: running.total("tallygate_llm_calls_total") == calls)
+            await until(lambda: running.total("tallygate_llm_calls_total") == load.calls)
             await server.scraped_since(time.time(), [*JOBS, STRANGER])
-            yield World(running, server, Truth(simulator.served()), frozenset(traces.told))
+            yield World(running, server, Truth(simulator.served()), frozenset(load.sampled))
 
 
 def settings(simulator: str) -> dict[str, object]:
@@ -93,16 +79,15 @@ def settings(simulator: str) -> dict[str, object]:
     }
 
 
-async def load(running: Gateway, server: Prometheus) -> int:
-    """Load until every job has scraped some times; returns the number of calls."""
+async def load_until_scraped(load: Load, running: Gateway, server: Prometheus) -> None:
+    """Go on until every job has scraped some times."""
     before = {job: await server.scrapes(job) for job in JOBS}
-    calls = 0
-    for seed in range(MOST_ROUNDS):
-        calls += await round_of_load(running.url, MASTER, seed)
+    for _ in range(MOST_ROUNDS):
+        await load.round()
         # The gateway has no cache of its own: a program that has one would tell its tally like this.
         for hit in (True, True, True, False):
             running.app.tally.cache_lookup("answers", hit=hit, route=ROUTES[0])
         scrapes = [await server.scrapes(job) - before[job] for job in JOBS]
         if min(scrapes) >= LEAST_SCRAPES:
-            return calls
+            return
     raise AssertionError(f"Prometheus scraped only {scrapes} times in {MOST_ROUNDS} rounds of load")

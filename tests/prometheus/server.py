@@ -45,6 +45,16 @@ class Job:
         return config
 
 
+@dataclass(frozen=True)
+class Exemplar:
+    """A call that Prometheus remembers."""
+
+    series: Labels
+    trace: str
+    span: str
+    value: float
+
+
 @dataclass
 class Prometheus:
     """A running Prometheus, asked through its HTTP API."""
@@ -87,6 +97,21 @@ class Prometheus:
         return {
             frozenset(each["metric"].items()): [float(value) for _, value in each["values"]] for each in data["result"]
         }
+
+    async def exemplars(self, selector: str) -> list[Exemplar]:
+        """All exemplars of these series; at least one."""
+        found = [
+            Exemplar(
+                frozenset(series["seriesLabels"].items()),
+                each["labels"]["trace_id"],
+                each["labels"]["span_id"],
+                float(each["value"]),
+            )
+            for series in await self.api("query_exemplars", query=selector, start="0", end="9999999999")
+            for each in series["exemplars"]
+        ]
+        assert found, f"no exemplars of {selector}"
+        return found
 
     async def scraped_since(self, moment: float, jobs: Sequence[str]) -> None:
         """Wait until each job was scraped in a scrape that began after this time."""

@@ -14,7 +14,7 @@ import yaml
 from tallygate.simulator import Simulator
 from tests.gateway.provided import providers
 from tests.prometheus.server import PATIENCE, Job, prometheus
-from tests.prometheus.traffic import MODELS, PRICE, Truth, round_of_load
+from tests.prometheus.traffic import MODELS, PRICE, Load, Truth
 
 WORKERS = 2
 ROUNDS = 2
@@ -49,18 +49,18 @@ async def test_two_workers_count_as_one(tmp_path: Path) -> None:
             jobs = [Job("ours", url.removeprefix("http://")), Job("theirs", url.removeprefix("http://"), "aurora")]
             async with prometheus(tmp_path, jobs) as server:
                 await server.scraped_since(0, ["ours", "theirs"])
-                calls = 0
-                for seed in range(ROUNDS):
-                    calls += await round_of_load(url, "any", seed)
+                load = Load(url, "any")
+                for _ in range(ROUNDS):
+                    await load.round()
                 await simulator.until(lambda served: served.in_progress == 0)
                 deadline = time.monotonic() + PATIENCE
-                while await server.value("sum(tallygate_llm_calls_total)") < calls:
+                while await server.value("sum(tallygate_llm_calls_total)") < load.calls:
                     assert time.monotonic() < deadline
                     await server.scraped_since(time.time(), ["ours", "theirs"])
                 await server.scraped_since(time.time(), ["ours", "theirs"])
                 truth = Truth(simulator.served())
                 assert await server.value("sum(tallygate_workers)") == WORKERS
-                assert await server.value("sum(tallygate_llm_calls_total)") == calls
+                assert await server.value("sum(tallygate_llm_calls_total)") == load.calls
                 assert await server.by("provider", "sum by (provider) (aurora_requests_total)") == truth.requests()
                 for kind in ("input", "output", "cache_read", "cache_write", "reasoning"):
                     tokens = f'sum by (provider) (tallygate_llm_tokens_total{{type="{kind}"}}) > 0'
@@ -68,6 +68,8 @@ async def test_two_workers_count_as_one(tmp_path: Path) -> None:
                 errors = await server.by("error_type", "sum by (error_type) (tallygate_llm_errors_total) > 0")
                 assert errors == truth.errors()
                 assert await server.value("sum(tallygate_llm_calls_in_flight)") == 0
+                exemplars = await server.exemplars("tallygate_llm_call_duration_seconds_bucket")
+                assert {exemplar.trace for exemplar in exemplars} <= load.sampled
                 assert await server.query("resets(tallygate_llm_call_duration_seconds_count[1h]) > 0") == {}
         finally:
             if process.returncode is None:

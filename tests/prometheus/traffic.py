@@ -33,12 +33,12 @@ class Call:
     model: str
     route: str
 
-    async def make(self, url: str, key: str) -> None:
-        """Through the gateway; whatever comes of it is for the metrics to tell."""
+    async def make(self, url: str, key: str, trace: str, sampled: bool) -> None:
+        """Through the gateway, as part of a trace; whatever comes of it is for the metrics to tell."""
         path = self.api.path(self.model, self.stream)
         if self.behaviour:
             path += f"{'&' if '?' in path else '?'}simulate={self.behaviour}"
-        headers = {"authorization": f"Bearer {key}"}
+        headers = {"authorization": f"Bearer {key}", "traceparent": f"00-{trace}-{trace[:16]}-0{sampled:d}"}
         if self.route:
             headers["x-tallygate-route"] = self.route
         await ask(url + path, self.api.body(self.model, self.stream), headers)
@@ -55,18 +55,34 @@ def calls() -> Iterator[Call]:
     yield Call(APIS[0], True, "", STRANGER, "")
 
 
-async def round_of_load(url: str, key: str, seed: int) -> int:
-    """Make every call once, many at the same time, in a random order; returns how many they were."""
-    order = list(calls())
-    random.Random(seed).shuffle(order)
-    gate = asyncio.Semaphore(AT_ONCE)
+class Load:
+    """Rounds of calls against one gateway."""
 
-    async def make(call: Call) -> None:
-        async with gate:
-            await call.make(url, key)
+    def __init__(self, url: str, key: str) -> None:
+        self._url, self._key = url, key
+        self._random = random.Random(0)
+        self.calls = 0
+        self.sampled: set[str] = set()
+        """Trace ids of the calls whose callers sampled them: every other one."""
 
-    await asyncio.gather(*map(make, order))
-    return len(order)
+    async def round(self) -> None:
+        """Make every call once, many at the same time, in a random order."""
+        order = list(calls())
+        self._random.shuffle(order)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def make(call: Call, trace: str, sampled: bool) -> None:
+            async with gate:
+                await call.make(self._url, self._key, trace, sampled)
+
+        going = []
+        for call in order:
+            self.calls += 1
+            trace, sampled = f"{self._random.getrandbits(128):032x}", self.calls % 2 == 0
+            if sampled:
+                self.sampled.add(trace)
+            going.append(make(call, trace, sampled))
+        await asyncio.gather(*going)
 
 
 class Truth:
