@@ -13,6 +13,7 @@ from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.server import ClientGone, CutConnection
 from tallygate.gateway.trace_context import note_caller_span
 from tallygate.gateway.upstream import UpstreamError
+from tallygate.gateway.wire import BadRequest
 
 log = structlog.get_logger("tallygate.gateway")
 
@@ -32,6 +33,8 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
         await serve(parts, exchange)
     except Refusal as refusal:
         await exchange.refuse(refusal)
+    except BadRequest as problem:
+        await exchange.refuse(Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem)))
     except UpstreamError as problem:
         await _answer_upstream_error(exchange, problem)
     except (asyncio.CancelledError, ClientGone):

@@ -12,14 +12,12 @@ from tallygate.gateway.providers import Provider
 from tallygate.gateway.routing import Deployment, Router
 from tallygate.gateway.settings import LimitSettings, Settings
 from tallygate.gateway.upstream import Timeouts, Upstream, open_upstream
+from tallygate.gateway.wire.decoding import READABLE
 from tallygate.tally import Tally
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
     from tallygate.record import LLMCallTracker
-
-READABLE_ENCODINGS = frozenset({"gzip", "deflate"})
-"""Content codings that the meters can read on the side."""
 
 
 @dataclass(slots=True)
@@ -55,10 +53,7 @@ class Parts:
         if not accepted:
             return b"identity"
         offered = [coding.strip() for coding in accepted.decode("latin-1").lower().split(",")]
-        return (
-            ", ".join(coding for coding in offered if coding.partition(";")[0] in READABLE_ENCODINGS).encode()
-            or b"identity"
-        )
+        return ", ".join(coding for coding in offered if coding.partition(";")[0] in READABLE).encode() or b"identity"
 
 
 def put_together(settings: Settings, tally: Tally) -> Parts:

@@ -10,11 +10,10 @@ from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.relay import relay
 from tallygate.gateway.server import BodyTimeout, BodyTooLarge, read_body
 from tallygate.gateway.upstream import Reply
-from tallygate.gateway.wire.interface import BadRequest
 
 
 async def serve(parts: Parts, exchange: Exchange) -> None:
-    """The way of one request. Raises Refusal for what is answered here, UpstreamError for a provider that fails."""
+    """The way of one request. Raises Refusal and BadRequest (answered here), UpstreamError (the provider failed)."""
     authenticate(parts, exchange)
     await read_request(parts, exchange)
     choose_deployment(parts, exchange)
@@ -45,8 +44,6 @@ async def read_request(parts: Parts, exchange: Exchange) -> None:
     except BodyTimeout:
         message = f"the request body did not arrive within {limits.body_seconds:g} s"
         raise Refusal(408, ErrorType.CALLER_INVALID_REQUEST, message) from None
-    except BadRequest as problem:
-        raise Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem)) from None
     exchange.read_at = perf_counter()
 
 
@@ -67,10 +64,7 @@ async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
     if head is not None and route.wire is not None:
         renamed = None if route.model or head.model == deployment.model else deployment.model
         if renamed is not None or exchange.hides_usage:
-            try:
-                body = route.wire.rewrite(body, model=renamed, ask_usage=exchange.hides_usage)
-            except BadRequest as problem:
-                raise Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem)) from None
+            body = route.wire.rewrite(body, model=renamed, ask_usage=exchange.hides_usage)
         exchange.call = parts.track_llm_call(exchange, deployment)
     headers = provider.headers(
         end_to_end(exchange.scope["headers"], exchange.headers.get(b"connection")),
