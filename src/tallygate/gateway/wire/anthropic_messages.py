@@ -5,22 +5,13 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Raw
 
-from tallygate.errors import ErrorType
 from tallygate.gateway.wire.error_bodies import anthropic_error
-from tallygate.gateway.wire.framing import framing_of
-from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
-from tallygate.gateway.wire.interface import Head, Usage
+from tallygate.gateway.wire.interface import Usage
 from tallygate.gateway.wire.meter import Framing, WireMeter
 from tallygate.gateway.wire.partial import Partial, Unreadable
+from tallygate.gateway.wire.plain import PlainWire
 from tallygate.gateway.wire.skim import Path
 from tallygate.gateway.wire.tokens import count
-
-
-class Request(msgspec.Struct):
-    """The head of a request."""
-
-    model: str | None = None
-    stream: bool | None = None
 
 
 class Delta(msgspec.Struct):
@@ -140,30 +131,4 @@ class MessagesMeter(WireMeter):
         self.usage = Usage(uncached + read + written, output, read, written, min(counts.get("reasoning", 0), output))
 
 
-_requests = HeadReader(Request, "model", "stream")
-
-
-class AnthropicMessages:
-    """Messages. They report usage by themselves."""
-
-    name = "anthropic_messages"
-    operation = "chat"
-    kind = "anthropic"
-    endpoint = "/messages"
-
-    def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
-        """As Wire.read_head."""
-        request = _requests.read(body)
-        return Head(checked_model(request.model), bool(request.stream))
-
-    def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
-        """As Wire.rewrite; usage comes unasked."""
-        return body if model is None else splice(body, {"model": model})
-
-    def meter(self, *, stream: bool, status: int, content_encoding: str, hide_usage: bool) -> WireMeter:
-        """As Wire.meter."""
-        return MessagesMeter(framing_of(stream, status, content_encoding, False), status)
-
-    def error_body(self, status: int, error_type: ErrorType, message: str) -> bytes:
-        """As Wire.error_body."""
-        return anthropic_error(status, error_type, message)
+ANTHROPIC_MESSAGES = PlainWire("anthropic_messages", "chat", "anthropic", "/messages", MessagesMeter, anthropic_error)

@@ -5,22 +5,12 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Raw
 
-from tallygate.errors import ErrorType
 from tallygate.gateway.wire.error_bodies import openai_error
-from tallygate.gateway.wire.framing import framing_of
-from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
-from tallygate.gateway.wire.interface import Head
 from tallygate.gateway.wire.meter import WireMeter
 from tallygate.gateway.wire.partial import Partial, Unreadable
+from tallygate.gateway.wire.plain import PlainWire
 from tallygate.gateway.wire.skim import Path
 from tallygate.gateway.wire.tokens import openai_usage
-
-
-class Request(msgspec.Struct):
-    """The head of a request."""
-
-    model: str | None = None
-    stream: bool | None = None
 
 
 class Incomplete(msgspec.Struct):
@@ -118,30 +108,4 @@ class ResponsesMeter(WireMeter):
             self.filtered(bool(self.said_something or self.contents or response.output), "content_filter")
 
 
-_requests = HeadReader(Request, "model", "stream")
-
-
-class OpenAIResponses:
-    """Responses. They report usage by themselves."""
-
-    name = "openai_responses"
-    operation = "chat"
-    kind = "openai"
-    endpoint = "/responses"
-
-    def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
-        """As Wire.read_head."""
-        request = _requests.read(body)
-        return Head(checked_model(request.model), bool(request.stream))
-
-    def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
-        """As Wire.rewrite; usage comes unasked."""
-        return body if model is None else splice(body, {"model": model})
-
-    def meter(self, *, stream: bool, status: int, content_encoding: str, hide_usage: bool) -> WireMeter:
-        """As Wire.meter."""
-        return ResponsesMeter(framing_of(stream, status, content_encoding, False), status)
-
-    def error_body(self, status: int, error_type: ErrorType, message: str) -> bytes:
-        """As Wire.error_body."""
-        return openai_error(status, error_type, message)
+OPENAI_RESPONSES = PlainWire("openai_responses", "chat", "openai", "/responses", ResponsesMeter, openai_error)
