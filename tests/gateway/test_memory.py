@@ -39,7 +39,7 @@ def gateway(tmp_path: Path, simulator: Simulator) -> Iterator[Served]:
 def totals(simulator: Simulator) -> dict[str, Any]:
     with urllib.request.urlopen(f"{simulator.url}/served?settle=10") as answer:
         document: dict[str, Any] = json.load(answer)
-    return document["totals"] | {"in_progress": document["in_progress"]}
+    return {**document["totals"], "in_progress": document["in_progress"]}
 
 
 def read(gateway: Served, api: API, model: str, stream: bool) -> int:

@@ -1,4 +1,4 @@
-"""A provider that cannot be reached or takes too long: 502 and 504 in the shape of the API, and its fault is counted."""
+"""A provider that cannot be reached or is too slow: 502 and 504 in the shape of the API, counted as its fault."""
 
 import json
 import socket
@@ -48,7 +48,7 @@ async def test_nobody_listens(api: API) -> None:
         await recorded(running)
         page = running.page()
     assert answer.status == 502
-    assert message(api, 502, answer.body).startswith("cannot connect to http://127.0.0.1:")
+    assert message(api, 502, answer.body).startswith("cannot connect to 127.0.0.1:")
     failed = {"provider": api.provider, "error_type": "provider_network", "domain": "provider"}
     assert page.total("tallygate_llm_errors_total", **failed) == page.total("tallygate_llm_errors_total") == 1
     assert page.total("tallygate_llm_calls_total", outcome="failed", status_code="network_error") == 1

@@ -241,6 +241,19 @@ async def test_azure_as_a_provider(api_version: str | None, path: str) -> None:
     assert "authorization" not in request["headers"]
 
 
+@pytest.mark.parametrize("api_version", ["2024-10-21", None])
+async def test_azures_models_are_not_below_a_deployment(api_version: str | None) -> None:
+    def settings(url: str) -> dict[str, Any]:
+        return {"providers": {"azure": {"kind": "azure", "base_url": url, "api_version": api_version}}}
+
+    async with (
+        provided(settings) as (running, _),
+        openai.AsyncOpenAI(base_url=f"{running.url}/v1", api_key="sk-own", max_retries=0) as client,
+    ):
+        assert "gpt-4o" in [model.id async for model in client.models.list()]
+        assert (await client.models.retrieve("gpt-4o")).id == "gpt-4o"
+
+
 # Anthropic
 
 

@@ -74,10 +74,11 @@ class Provider:
                 url = f"{self._base}/v1{path}"
             case "gemini":
                 url = f"{self._base}/{route.version}{path}"
+            case "azure" if self._api_version and route.wire is None:
+                url = f"{self._base}/openai{path}?api-version={self._api_version}"
             case "azure" if self._api_version and path != "/responses":
-                url = (
-                    f"{self._base}/openai/deployments/{quote(model, safe=PLAIN)}{path}?api-version={self._api_version}"
-                )
+                deployment = f"{self._base}/openai/deployments/{quote(model, safe=PLAIN)}"
+                url = f"{deployment}{path}?api-version={self._api_version}"
             case "azure":
                 url = f"{self._base}/openai/v1{path}"
             case _:
