@@ -10,17 +10,17 @@ import pytest
 import tallygate
 from tallygate import default
 from tallygate.facts import LLMCall
-from tallygate.record import late
+from tallygate.record import default as recorders
 from tests.record.reading import only_row
 
 
 @pytest.fixture(autouse=True)
 def _no_tally_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(late.default, "recorder", late.NOWHERE)
+    monkeypatch.setattr(recorders.default, "recorder", recorders.NOWHERE)
     monkeypatch.setattr(default, "_settings", None)
     yield
-    if isinstance(late.default.recorder, tallygate.Tally):
-        late.default.recorder.close()
+    if isinstance(recorders.default.recorder, tallygate.Tally):
+        recorders.default.recorder.close()
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from threading import Lock
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from tallygate.record.call import LLMCallTracker
-from tallygate.record.late import LateCallTracker, default
+from tallygate.record.default import NOWHERE, default
+from tallygate.record.late import LateCall
 from tallygate.tally import Tally
 
 P = ParamSpec("P")
@@ -76,11 +77,14 @@ def track_llm_call(
 
     A call that starts before ``init`` is not recorded.
     """
-    return LateCallTracker(
-        (provider, model, operation, endpoint, stream, route, agent_id, agent_name, agent_type, external_agent_id,
-         source),
-        custom,
-    )  # fmt: skip
+
+    def make() -> LLMCallTracker:
+        return default.recorder.track_llm_call(
+            provider, model, operation, endpoint, route, stream, agent_id, agent_name, agent_type, external_agent_id,
+            source, **custom,
+        )  # fmt: skip
+
+    return cast(LLMCallTracker, LateCall(make)) if default.recorder is NOWHERE else make()
 
 
 def render(dialects: Sequence[str] | None = None, format: str = "text", names: Collection[str] = frozenset()) -> bytes:

@@ -121,6 +121,11 @@ class Price:
         self.input, self.output = only.input, only.output
         self._cache_read, self._cache_write = only.cache_read, only.cache_write
 
+    @property
+    def weights(self) -> tuple[int, int, int, int] | None:
+        """When simple: units per input and output token, and what one read from or written to a cache costs more."""
+        return (self.input, self.output, self._cache_read, self._cache_write) if self.simple else None
+
     def cost(
         self,
         input_tokens: int,

@@ -72,6 +72,23 @@ def test_a_completed_call(tally: Tally) -> None:
     assert gauge(tally, LLMInFlight) == 0
 
 
+def test_calls_with_the_same_labels_share_a_row(tally: Tally) -> None:
+    for _ in range(3):
+        with tally.track_llm_call("openai", "gpt-4o") as call:
+            call.usage(input_tokens=1000, output_tokens=200)
+    row = only_row(tally, LLMCall)
+    assert row.count == 3
+    assert {name: value for name, value in row.sums.items() if "second" not in name and name != "duration"} == {
+        "input_tokens": 3000,
+        "output_tokens": 600,
+        "total_tokens": 3600,
+        "uncached_input_tokens": 3000,
+        "cost": 1_350_000_000,
+    }
+    assert row.observed["output_tokens_per_second"] == 3
+    assert gauge(tally, LLMInFlight) == 0
+
+
 def test_derived_rates_follow_from_the_duration(tally: Tally) -> None:
     with tally.track_llm_call("openai", "gpt-4o", stream=True) as call:
         call.headers()
@@ -327,8 +344,22 @@ def test_numbers_beyond_all_measure_never_reach_the_caller(tally: Tally) -> None
         call.usage(10**400, 10**400)
     with tally.track_llm_call("openai", "gpt-4o") as call:
         call.usage(10**400, 10**400, 1)
-    assert dropped(tally) == {("LLMCall", "internal"): 2}
+    with tally.track_llm_call("openai", "gpt-4o") as call:
+        call.usage(2**56 + 1, 1)
+    assert dropped(tally) == {("LLMCall", "invalid_value"): 3}
+    row = only_row(tally, LLMCall)
+    assert (row.count, row.sums["unmetered"], row.sums.get("input_tokens", 0)) == (3, 3, 0)
     assert gauge(tally, LLMInFlight) == 0
+
+
+def test_the_biggest_numbers_are_counted_as_far_as_cells_go(tally: Tally) -> None:
+    with tally.track_llm_call("openai", "gpt-4o") as call:
+        call.usage(2**56, 0)
+    row = only_row(tally, LLMCall)
+    assert (row.sums["input_tokens"], row.sums["uncached_input_tokens"]) == (2**56, 2**56)
+    assert "cost" not in row.sums  # beyond what one observation may be
+    assert tally.ledger is not None
+    assert tally.ledger.statistics().dropped == 1
 
 
 def test_an_exit_stack_that_is_dropped_gives_the_gauge_back(tally: Tally) -> None:

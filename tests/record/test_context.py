@@ -49,6 +49,32 @@ def test_the_context_where_the_call_starts_counts(tally: Tally) -> None:
     assert [row.dimensions["route"] for row in rows_of(tally, LLMInFlight, also_empty=True)][1:] == ["started"]
 
 
+def test_a_call_that_moves_to_another_context_with_known_labels(tally: Tally) -> None:
+    for route in ("made", "started"):
+        with context(route=route), tally.track_llm_call("openai", "gpt-4o"):
+            pass
+    with context(route="made"):
+        tracker = tally.track_llm_call("openai", "gpt-4o")
+    with context(route="started"), tracker:
+        tracker.usage(1, 1)
+    found = [(row.dimensions["route"], row.count, row.sums.get("total_tokens", 0)) for row in rows_of(tally, LLMCall)]
+    assert found == [
+        ("made", 1, 0),
+        ("started", 2, 2),
+    ]
+
+
+def test_custom_labels_move_too(make_tally: Callable[..., Tally]) -> None:
+    tally = make_tally(custom_labels=["team"])
+    with tally.track_llm_call("openai", "gpt-4o", team="red"):
+        pass
+    tracker = tally.track_llm_call("openai", "gpt-4o", team="red")
+    with context(route="started"), tracker:
+        pass
+    found = [(row.dimensions["team"], row.dimensions.get("route"), row.count) for row in rows_of(tally, LLMCall)]
+    assert found == [("red", None, 1), ("red", "started", 1)]
+
+
 async def test_tasks_have_contexts_of_their_own(tally: Tally) -> None:
     async def work(route: str, barrier: asyncio.Barrier) -> None:
         with context(route=route):

@@ -4,8 +4,9 @@ A ledger is one segment of memory: 64-bit integer cells, shared by all worker pr
 (private to the process when there is no path). Tables hold rows; a row is found by its dimension values.
 """
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final, NamedTuple, Protocol, Self
 
 from tallygate.ledger.schema import TableSchema
 
@@ -22,6 +23,23 @@ ELAPSED: Final = Elapsed()
 """The time from ``begin`` to ``finish``."""
 MARKED: Final = Elapsed()
 """The time from ``begin`` to the first ``mark``; unset when never marked."""
+
+
+class Derivation(NamedTuple):
+    """What follows from the measures of a draft. Measures by index; values in units of their cells.
+
+    Does not hold when a required measure is unset, or when a sum is negative or too big.
+    """
+
+    sources: tuple[int, ...]
+    """What the sums are made of; one that is unset is 0."""
+    required: tuple[int, ...]
+    sums: tuple[tuple[int, int, tuple[int, ...]], ...]
+    """The measure, a constant, and the weight of each source."""
+    rate: int
+    """The measure that is ``rate_of`` per second of the draft's duration; unset when that is 0."""
+    rate_of: int
+
 
 Value = int | float | None
 """A measure's value in base units (seconds, tokens, USD); None is unset and records nothing."""
@@ -92,6 +110,23 @@ class Row(Protocol):
         Records nothing. ``trace_id`` has 32 hexadecimal digits, ``span_id`` 16; others are counted as dropped.
         """
 
+    def form(
+        self,
+        kind: "type[Draft]",
+        going: "Row",
+        duration: int,
+        derivation: Derivation | None,
+        direct: bool,
+        where: Callable[[], object] | None,
+    ) -> "Form":
+        """What drafts that go to this row share when all goes well.
+
+        kind: their class, derived from the table's ``draft_type``. going: the row whose first measure is a gauge of
+        those going on. duration: the measure that is the time from start to end. direct: a block that is left without
+        an exception is recorded as soon as ``derivation`` holds, without asking ``finish``. where: tells the place
+        (an object, known by its identity) where a draft starts. Raises TypeError, ValueError or IndexError.
+        """
+
     def begin(self, measure: int = 0) -> "Activity":
         """Start a clock and add 1 to a gauge of this row, until the activity is finished.
 
@@ -120,8 +155,80 @@ class Activity(Protocol):
         """
 
 
+class Form(Protocol):
+    """What drafts share."""
+
+    def draft(self, owner: object, place: object) -> "Draft":
+        """A new draft, of the form's kind, that has not started. place: where it is made."""
+
+
+class Draft(Protocol):
+    """A record in the making: a clock, a gauge given back exactly once, and the measures learnt so far.
+
+    A class derived from it has no attributes of its own and says what else there is to know: ``fail(problem)`` is
+    called when an exception leaves its block, ``finish()`` when it ends unrecorded, ``abandon()`` when
+    it was started by hand and is thrown away unfinished, ``moved(place)`` when it starts in another place than it was
+    made in. Measures are named by index, as in ``Row.record``.
+    """
+
+    @property
+    def owner(self) -> object: ...
+
+    @property
+    def over(self) -> bool: ...
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it started; 0 before, and stands still once stopped."""
+
+    @property
+    def marked(self) -> float | None:
+        """Seconds from its start to the first lap."""
+
+    def __enter__(self) -> Self:
+        """Start the clock and add 1 to the gauge; again is once."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def start(self) -> Self:
+        """As entering, by hand."""
+
+    def put(self, *pairs: Value) -> None:
+        """Set measures (index, value, index, value, ...); None leaves what is there."""
+
+    def count(self, *pairs: int | None) -> bool:
+        """As ``put``, for whole numbers from 0 on. When one is not, or is too big, none is set: False."""
+
+    def units(self, measure: int) -> int | None:
+        """A measure in units of its cell; None when unset."""
+
+    def lap(self) -> float | None:
+        """Seconds since the lap before; None for the first, which is marked. Starts it if need be."""
+
+    def derive(self) -> bool | None:
+        """Stop the clock, and set what follows from the measures as the form's derivation has it.
+
+        False when that does not hold for them; None when it was over.
+        """
+
+    def become(self, form: Form, owner: object) -> None:
+        """Take another form and owner; nothing happens once it has started. TypeError for a form to another table."""
+
+    def close(self, row: Row | None) -> bool:
+        """Give the gauge back and record into a row of its table, if one is given. False when it was over."""
+
+    def values(self) -> tuple[float | None, ...]:
+        """All measures, in base units."""
+
+
 class Table(Protocol):
     """The rows of one fact."""
+
+    @property
+    def draft_type(self) -> type[Draft]:
+        """What the classes of drafts to its rows are derived from."""
 
     @property
     def schema(self) -> TableSchema: ...

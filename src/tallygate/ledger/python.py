@@ -10,13 +10,32 @@ import threading
 import time
 import weakref
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from tallygate.ledger.interface import ELAPSED, MARKED, Elapsed, Exemplar, LedgerError, RowView, Statistics, Value
+from tallygate.ledger.interface import (
+    ELAPSED,
+    MARKED,
+    Derivation,
+    Elapsed,
+    Exemplar,
+    LedgerError,
+    RowView,
+    Statistics,
+    Value,
+)
+from tallygate.ledger.interface import Draft as DraftProtocol
 from tallygate.ledger.interface import Row as RowProtocol
+from tallygate.ledger.python_drafts import Draft, Form
 from tallygate.ledger.schema import OVERFLOW_VALUE, Kind, MeasureSchema, TableSchema, gauges_of
-from tallygate.ledger.values import CELL_LIMIT, INT64_MAX, canonical, units_of, units_of_nanoseconds
+from tallygate.ledger.values import (
+    CELL_LIMIT,
+    INT64_MAX,
+    OBSERVATION_LIMIT,
+    canonical,
+    units_of,
+    units_of_nanoseconds,
+)
 
 HEADER_BYTES: Final = 4096
 EXEMPLARS_PER_TABLE: Final = 4096
@@ -86,6 +105,14 @@ class Row:
 
     def record(self, *measures: Value) -> None:
         self.observe(measures, None, None)
+
+    def record_units(self, units: Mapping[int, int]) -> None:
+        """``record`` with values in units of the cells, by index."""
+        with self.table.ledger.lock:
+            if not self.table.ledger.closed:
+                self.table.ledger.cells[self.cell] += 1
+                for measure, value in units.items():
+                    self._grow(self.table.recorded[measure], value if 0 <= value <= OBSERVATION_LIMIT else None)
 
     def observe(self, measures: Sequence[Value | Elapsed], elapsed: int | None, mark: int | None) -> None:
         """``record`` with the times (nanoseconds) that stand for ELAPSED and MARKED."""
@@ -169,6 +196,19 @@ class Row:
                     cell = self.cell + table.offsets[measure] + 1 + bisect_left(schema.boundaries, units)
                     table.keep(Exemplar(cell, trace_id, span_id, float(value), now))
 
+    def form(
+        self,
+        kind: type[DraftProtocol],
+        going: RowProtocol,
+        duration: int,
+        derivation: Derivation | None,
+        direct: bool,
+        where: Callable[[], object] | None,
+    ) -> Form:
+        if not isinstance(going, Row) or not issubclass(kind, Draft):
+            raise TypeError("form() takes a kind of draft, a row, a measure, a derivation, a truth, a function")
+        return Form(self, kind, going, duration, derivation, direct, where)
+
     def begin(self, measure: int = 0) -> Activity:
         schema = self.table.measure(measure)
         is_gauge = schema is not None and schema.kind is Kind.GAUGE
@@ -186,6 +226,8 @@ def _is_id(text: object, digits: int) -> bool:
 
 class Table:
     """The rows of one fact."""
+
+    draft_type = Draft
 
     def __init__(self, ledger: "Ledger", schema: TableSchema) -> None:
         self.ledger, self.schema = ledger, schema

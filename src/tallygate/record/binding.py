@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from tallygate.context import Dimensions, current
 from tallygate.errors import ERROR_TYPES, ErrorType
 from tallygate.facts import OUTCOMES, LLMCall, LLMInFlight, LLMOutputChunk, UpstreamAttempt
+from tallygate.record.measures import DURATION, derivation_of
 
 if TYPE_CHECKING:
     from tallygate.declare import Fact
     from tallygate.ledger.interface import Row, Table
     from tallygate.pricing import Price
+    from tallygate.record.call import LLMCallTracker
+    from tallygate.record.failures import Failures
 
 Exemplifier = Callable[[], tuple[str, str] | None]
 """Tells trace id and span id (hexadecimal) of the sampled span that is current; None when there is none."""
+
+Elsewhere = Callable[[Dimensions | None], "Binding | None"]
+"""Finds the rows of the same call in another context; None when its recorder is gone."""
 
 Key = tuple[str, str, str, str, bool, str | None, str | None, str | None, str | None, str | None, str | None]
 """Arguments of a call that are dimensions, in the order of ``ARGUMENTS``."""
@@ -49,10 +56,12 @@ class Binding:
         "attempt",
         "chunks",
         "completed",
+        "draft",
+        "elsewhere",
         "exemplar",
-        "in_flight",
+        "failures",
+        "form",
         "price",
-        "simple_price",
         "stream",
     )  # fmt: skip
 
@@ -62,8 +71,12 @@ class Binding:
         values: Mapping[str, str],
         price: Price | None,
         exemplar: Exemplifier | None,
+        kind: type[LLMCallTracker],
+        failures: Failures,
+        elsewhere: Elsewhere,
     ) -> None:
-        """values: by dimension name, the ending left out; dimensions not named are ''."""
+        """kind: of tracker. elsewhere: finds the binding of another context. values: by dimension name, the ending left
+        out; dimensions not named are empty."""
         self._table = tables[LLMCall]
         self._values = dict.fromkeys(self._table.schema.dimensions, "") | dict(values)
         self._rows: dict[tuple[str, str, str], Row] = {}
@@ -71,12 +84,13 @@ class Binding:
         self.attempt = (tables[UpstreamAttempt], values["provider"], values["model"], values["endpoint"])
         """Where attempts are counted, and their provider, model and endpoint unless they say otherwise."""
         self.stream = values["stream"] == "true"
-        self.price, self.exemplar = price, exemplar
-        plain = not self.stream and exemplar is None and price is not None and price.simple
-        self.simple_price = price if plain else None
-        self.in_flight = _row(tables[LLMInFlight], self._values)
+        self.price, self.exemplar, self.failures, self.elsewhere = price, exemplar, failures, elsewhere
         self.chunks = _row(tables[LLMOutputChunk], self._values) if self.stream else None
         self.completed = self.row("200", "completed", "")
+        going, direct = _row(tables[LLMInFlight], self._values), not self.stream and exemplar is None
+        self.form = self.completed.form(kind, going, DURATION, derivation_of(price), direct, current.get)
+        self.draft = cast("Callable[[Binding, Dimensions | None], LLMCallTracker]", self.form.draft)
+        """Makes a tracker, given this binding and the context that is current."""
 
     def row(self, status_code: str, outcome: str, error_type: str) -> Row:
         """The row of calls that end like this. An outcome or error type outside the vocabulary is put right."""

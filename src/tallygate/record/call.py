@@ -3,195 +3,171 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, cast
 
-from tallygate.context import current
 from tallygate.facts import LLMCall, UpstreamAttempt
 from tallygate.pricing import UNITS_PER_USD
 from tallygate.record.classify import CLIENT_GONE, ending_of
+from tallygate.record.measures import (
+    CACHE_READ_TOKENS,
+    CACHE_WRITE_TOKENS,
+    COST,
+    GATEWAY_OVERHEAD,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    OUTPUT_TOKENS_PER_SECOND,
+    RATE_LIMIT_EVENTS,
+    REASONING_TOKENS,
+    TIME_PER_OUTPUT_TOKEN,
+    TIME_TO_FIRST_TOKEN,
+    TIME_TO_HEADERS,
+    TOTAL_TOKENS,
+    UNCACHED_INPUT_TOKENS,
+    UNMETERED,
+    UNPRICED,
+    USAGE,
+)
 
 if TYPE_CHECKING:
-    from tallygate.ledger.interface import Activity, Value
-    from tallygate.record.binding import Binding, Key
-    from tallygate.record.recorder import Recorder
+    from tallygate.context import Dimensions
+    from tallygate.ledger.interface import Draft
+    from tallygate.record.binding import Binding
+else:
+    Draft = object  # which one is the ledger's choice: see tracker_type
 
 USD_FLOAT = float(UNITS_PER_USD)
 
-Usage = tuple[int | None, int | None, int | None, int | None, int | None]
-"""Tokens: input, output, cache read, cache write, reasoning; None is unset."""
 
-
-class LLMCallTracker:
+class LLMCallTracker(Draft):
     """Tells the tally about one LLM call.
 
     Use it as ``with`` or ``async with``, or call ``start`` and ``finish``. Its clock runs from ``start`` (entering the
     block) on. No method raises, whatever it is given; what cannot be recorded is counted as dropped. Exceptions that
     leave the block are classified and pass unchanged. One started by hand and thrown away unfinished was cancelled.
+
+    Clock, gauge and measures are a draft of the ledger's, which also records the most common call by itself: one that
+    leaves its block with tokens and a flat price.
     """
 
-    __slots__ = (
-        "_activity",
-        "_binding",
-        "_custom",
-        "_headers",
-        "_key",
-        "_last_content",
-        "_over",
-        "_overhead",
-        "_rate_limits",
-        "_recorder",
-        "_usage",
-    )
+    __slots__ = ()
 
-    def __init__(self, recorder: Recorder, key: Key, custom: dict[str, str | None]) -> None:
-        self._recorder, self._key, self._custom = recorder, key, custom
-        self._activity: Activity | None = None
-        self._binding: Binding | None = None
-        self._over = False
-        self._usage: Usage | None = None
-        self._headers: float | None = None
-        self._last_content: float | None = None
-        self._overhead: float | None = None
-        self._rate_limits: int | None = None
+    if TYPE_CHECKING:
 
-    # The states
+        @property
+        def owner(self) -> Binding: ...
 
-    def start(self) -> LLMCallTracker:
-        """Start the clock and count the call as in flight. Again is once."""
-        self.__enter__()
-        if self._activity is not None:
-            self.__class__ = HeldCallTracker
-        return self
-
-    def __enter__(self) -> LLMCallTracker:
-        if self._activity is None and not self._over:
-            recorder = self._recorder
-            if not recorder.enabled:
-                self._over = True
-                return self
-            try:
-                context = current.get()
-                if context is None and not self._custom:
-                    binding = recorder.bindings.get(self._key) or recorder.bind(self._key)
-                else:
-                    binding = recorder.bind(self._key, context, self._custom)
-                self._binding = binding
-                self._activity = binding.in_flight.begin()
-            except Exception as problem:
-                self._over = True
-                recorder.failed(LLMCall, problem)
-        return self
+    # Endings
 
     def finish(self, outcome: str = "completed", status_code: int | str = 200, error_type: str = "") -> bool:
         """Record the call. outcome: completed, failed or cancelled; error_type: one of ErrorType, when it failed.
 
         False when it was finished before: then nothing changes.
         """
-        activity = self._activity
-        if activity is None:
-            if self._over:
-                return False
-            activity = self.__enter__()._activity
-        binding = self._binding
-        if activity is None or binding is None:
-            return False
-        self._activity, self._over = None, True
-        finished = False
+        binding, finished = self.owner, False
         try:
+            derived = self.derive()
+            if derived is None:
+                return False
+            if not derived:
+                self._derive(binding, outcome)
+            if binding.stream:
+                self._time_stream()
             if status_code == 200 and outcome == "completed" and not error_type:
                 row = binding.completed
             else:
                 row = binding.row(str(status_code), outcome, error_type)
-            measures = self._measures(activity, binding, outcome)
-            finished = activity.finish(row, *measures)
+            finished = self.close(row)
             if finished and binding.exemplar is not None:
                 trace = binding.exemplar()
                 if trace is not None:
-                    row.exemplify(*trace, *measures)
+                    row.exemplify(*trace, *self.values())
         except Exception as problem:
-            self._recorder.failed(LLMCall, problem)
-            finished = activity.finish() or finished
+            binding.failures.add(LLMCall, problem)
+            finished = self.close(None) or finished
         return finished
 
-    def _measures(self, activity: Activity, binding: Binding, outcome: str) -> tuple[Value, ...]:
-        """What the call comes to, in the order of ``LLMCall.measures`` (times in seconds, cost in USD)."""
-        usage = self._usage
-        if usage is None or (usage[0] is None and usage[1] is None):
-            return (
-                activity.elapsed, activity.marked if binding.stream else None, self._headers, None, None,
-                self._overhead, None, None, None, None, None, None, None, None,
-                1 if outcome == "completed" else None, None, self._rate_limits,
-            )  # fmt: skip
-        input_tokens, output_tokens, cache_read, cache_write, reasoning = usage
-        read, written = input_tokens or 0, output_tokens or 0
-        uncached = input_tokens
+    def _derive(self, binding: Binding, outcome: str) -> None:
+        """What follows from the tokens, in full: for what the ledger leaves to us."""
+        input_tokens, output_tokens = self.units(INPUT_TOKENS), self.units(OUTPUT_TOKENS)
+        if input_tokens is None and output_tokens is None:
+            if outcome == "completed":
+                self.put(UNMETERED, 1)
+            return
+        read, written, elapsed = input_tokens or 0, output_tokens or 0, self.elapsed
+        cache_read, cache_write = self.units(CACHE_READ_TOKENS) or 0, self.units(CACHE_WRITE_TOKENS) or 0
+        self.put(TOTAL_TOKENS, read + written)
+        if input_tokens is not None:
+            self.put(UNCACHED_INPUT_TOKENS, max(0, read - cache_read - cache_write))
+        if written and elapsed:
+            self.put(OUTPUT_TOKENS_PER_SECOND, written / elapsed)
         price = binding.price
-        cost = unpriced = None
-        if cache_read or cache_write or reasoning:
-            if uncached is not None:
-                uncached = max(0, uncached - (cache_read or 0) - (cache_write or 0))
-            if price is not None:
-                cost = price.cost(read, written, cache_read or 0, cache_write or 0, reasoning or 0) / USD_FLOAT
-        elif price is not None:
-            cost = price.cost(read, written) / USD_FLOAT
         if price is None:
-            unpriced = 1
-        elapsed = activity.elapsed
-        first = per_token = None
-        if binding.stream:
-            first = activity.marked
-            if first is not None and written > 1:
-                per_token = (elapsed - first) / (written - 1)
-        return (
-            elapsed, first, self._headers, per_token, written / elapsed if written and elapsed else None,
-            self._overhead, input_tokens, output_tokens, read + written, uncached, cache_read, cache_write, reasoning,
-            cost, None, unpriced, self._rate_limits,
-        )  # fmt: skip
+            self.put(UNPRICED, 1)
+        else:
+            cost = price.cost(read, written, cache_read, cache_write, self.units(REASONING_TOKENS) or 0)
+            self.put(COST, cost / USD_FLOAT)
+
+    def _time_stream(self) -> None:
+        first, written = self.marked, self.units(OUTPUT_TOKENS)
+        if first is not None:
+            self.put(TIME_TO_FIRST_TOKEN, first)
+            if written is not None and written > 1:
+                self.put(TIME_PER_OUTPUT_TOKEN, (self.elapsed - first) / (written - 1))
 
     def fail(self, problem: BaseException) -> bool:
         """Finish with what this exception says: failed and why, or cancelled. False when it was finished before."""
-        if self._over:
+        if self.over:
             return False
         try:
             ending = ending_of(problem, self._replied())
         except Exception as own_problem:  # an exception whose attributes raise
-            self._recorder.failed(LLMCall, own_problem)
+            self.owner.failures.add(LLMCall, own_problem)
             return self.finish("failed", "network_error", "gateway_internal")
-        if ending.error_type == "provider_rate_limit" and self._rate_limits is None:
-            self._rate_limits = 1
+        if ending.error_type == "provider_rate_limit" and self.units(RATE_LIMIT_EVENTS) is None:
+            self.rate_limited()
         return self.finish(*ending)
 
+    def moved(self, context: Dimensions | None) -> None:
+        """It starts in another context than it was made in."""
+        binding = self.owner
+        try:
+            other = binding.elsewhere(context)
+            if other is not None:
+                self.become(other.form, other)
+        except Exception as problem:
+            binding.failures.add(LLMCall, problem)
+            self.close(None)
+
+    def abandon(self) -> None:
+        """It was started by hand and is being thrown away."""
+        self.finish("cancelled", "200" if self._replied() else CLIENT_GONE)
+
     def _replied(self) -> bool:
-        seen = self._headers is not None or self._usage is not None
-        return seen or (self._activity is not None and self._activity.marked is not None)
+        learnt = (TIME_TO_HEADERS, *USAGE)
+        return self.marked is not None or any(self.units(measure) is not None for measure in learnt)
 
     # What is learnt on the way
 
     def headers(self) -> None:
         """The head of the reply is here; the first call counts."""
-        if self._headers is None:
-            activity = self._activity or self.start()._activity
-            if activity is not None:
-                self._headers = activity.elapsed
+        if self.units(TIME_TO_HEADERS) is None:
+            self.put(TIME_TO_HEADERS, self.start().elapsed)
 
     def content(self, count: int = 1) -> None:
         """``count`` content deltas (text, tool call, reasoning) of a stream arrived together just now."""
-        activity = self._activity or self.start()._activity
-        binding = self._binding
-        if activity is None or binding is None:
+        if self.over:
             return
+        binding = self.owner
         try:
-            now, last = activity.mark(), self._last_content
-            self._last_content = now
-            chunks = binding.chunks
+            gap, chunks = self.lap(), binding.chunks
             if chunks is not None:
-                if last is not None:
-                    chunks.record(now - last)
+                if gap is not None:
+                    chunks.record(gap)
                 while count > 1:
                     count -= 1
                     chunks.record(0)
         except Exception as problem:
-            self._recorder.failed(LLMCall, problem)
+            binding.failures.add(LLMCall, problem)
 
     def usage(
         self,
@@ -205,31 +181,24 @@ class LLMCallTracker:
 
         None is unset, which is not 0. May be called again: a later number replaces an earlier one.
         """
-        try:
-            # Written out, as this is the hot path.
-            if not (
-                (input_tokens is None or (input_tokens.__class__ is int and input_tokens >= 0))
-                and (output_tokens is None or (output_tokens.__class__ is int and output_tokens >= 0))
-                and (cache_read_tokens is None or (cache_read_tokens.__class__ is int and cache_read_tokens >= 0))
-                and (cache_write_tokens is None or (cache_write_tokens.__class__ is int and cache_write_tokens >= 0))
-                and (reasoning_tokens is None or (reasoning_tokens.__class__ is int and reasoning_tokens >= 0))
-            ):
-                raise ValueError("a number of tokens is not a whole number, 0 or more")
-            usage = (input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens)
-            if self._usage is not None:
-                a, b, c, d, e = (old if new is None else new for new, old in zip(usage, self._usage, strict=True))
-                usage = (a, b, c, d, e)
-            self._usage = usage
-        except Exception as problem:
-            self._recorder.failed(LLMCall, problem, "invalid_value")
+        if cache_read_tokens is cache_write_tokens is reasoning_tokens is None:
+            good = self.count(INPUT_TOKENS, input_tokens, OUTPUT_TOKENS, output_tokens)
+        else:
+            good = self.count(
+                INPUT_TOKENS, input_tokens, OUTPUT_TOKENS, output_tokens, CACHE_READ_TOKENS, cache_read_tokens,
+                CACHE_WRITE_TOKENS, cache_write_tokens, REASONING_TOKENS, reasoning_tokens,
+            )  # fmt: skip
+        if not good:
+            problem = ValueError("a number of tokens is not a whole number from 0 to 2**56")
+            self.owner.failures.add(LLMCall, problem, "invalid_value")
 
     def rate_limited(self) -> None:
         """The provider answered 429 once on the way, whether or not the call was tried again."""
-        self._rate_limits = (self._rate_limits or 0) + 1
+        self.put(RATE_LIMIT_EVENTS, (self.units(RATE_LIMIT_EVENTS) or 0) + 1)
 
     def overhead(self, seconds: float) -> None:
         """How much of the call was not spent waiting for upstreams."""
-        self._overhead = seconds
+        self.put(GATEWAY_OVERHEAD, seconds)
 
     def attempt(
         self,
@@ -243,9 +212,8 @@ class LLMCallTracker:
         endpoint: str | None = None,
     ) -> None:
         """One request on the wire ended. provider, model, endpoint: None for those of the call."""
-        binding = self._binding or self.start()._binding
-        if binding is None:
-            return
+        binding = self.owner
+        self.start()
         try:
             if provider is model is endpoint is None:
                 row = binding.attempt_row(status_code, error_type)
@@ -256,37 +224,9 @@ class LLMCallTracker:
                 row = table.row(*where, str(status_code), error_type)
             row.record(seconds, seconds_to_headers)
         except Exception as problem:
-            self._recorder.failed(UpstreamAttempt, problem)
+            binding.failures.add(UpstreamAttempt, problem)
 
-    # Ways in and out
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if problem is not None:
-            self.fail(problem)
-            return
-        activity, binding, usage = self._activity, self._binding, self._usage
-        if activity is not None and binding is not None and usage is not None:
-            # The hot path: what finish() does, for the most common call.
-            price = binding.simple_price
-            read, written, cache_read, cache_write, reasoning = usage
-            if price is not None and read and written and cache_read is cache_write is reasoning is None:
-                self._activity, self._over = None, True
-                try:
-                    elapsed = activity.elapsed
-                    activity.finish(
-                        binding.completed, elapsed, None, self._headers, None, written / elapsed if elapsed else None,
-                        self._overhead, read, written, read + written, read, None, None, None,
-                        (read * price.input + written * price.output) / USD_FLOAT, None, None, self._rate_limits,
-                    )  # fmt: skip
-                except Exception as own_problem:
-                    self._recorder.failed(LLMCall, own_problem)
-                    activity.finish()
-                return
-        self.finish()
-
-    async def __aenter__(self) -> LLMCallTracker:
+    async def __aenter__(self) -> Self:
         return self.__enter__()
 
     async def __aexit__(
@@ -295,14 +235,6 @@ class LLMCallTracker:
         self.__exit__(kind, problem, trace)
 
 
-class HeldCallTracker(LLMCallTracker):
-    """A tracker that was started by hand, so that no block sees to its end: it does when it is thrown away.
-
-    A class of its own because a finaliser costs every call that has one.
-    """
-
-    __slots__ = ()
-
-    def __del__(self) -> None:
-        if self._activity is not None:
-            self.finish("cancelled", "200" if self._replied() else CLIENT_GONE)
+def tracker_type(draft_type: type[Draft]) -> type[LLMCallTracker]:
+    """Trackers over this ledger's drafts."""
+    return cast("type[LLMCallTracker]", type("LLMCallTracker", (LLMCallTracker, draft_type), {"__slots__": ()}))

@@ -1,38 +1,47 @@
-"""Trackers of the program's own tally, which may not be there yet when they are made."""
+"""Trackers of calls whose rows are not known yet: their labels are new, or there is no tally yet."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from tallygate.pricing import PriceList
-from tallygate.record.call import LLMCallTracker
-from tallygate.record.recorder import Recorder
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tallygate.record.binding import Key
-
-NOWHERE: Final = Recorder({}, PriceList())
-"""Records nothing."""
+    from tallygate.record.call import LLMCallTracker
 
 
-class _Default:
-    """Where facts go that name no tally."""
+class LateCall:
+    """An LLMCallTracker in all that is public; becomes a real one when it is first used."""
 
-    recorder: Recorder = NOWHERE
+    __slots__ = ("_call", "_make")
 
+    def __init__(self, make: Callable[[], LLMCallTracker]) -> None:
+        self._make = make
+        self._call: LLMCallTracker | None = None
 
-default: Final = _Default()
+    def _made(self) -> LLMCallTracker:
+        if self._call is None:
+            self._call = self._make()
+        return self._call
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made(), name)
 
-class LateCallTracker(LLMCallTracker):
-    """Goes to the tally that is the default when the call starts; to none before there is one."""
-
-    __slots__ = ()
-
-    def __init__(self, key: Key, custom: dict[str, str | None]) -> None:
-        super().__init__(NOWHERE, key, custom)
+    def start(self) -> LLMCallTracker:
+        return self._made().start()
 
     def __enter__(self) -> LLMCallTracker:
-        if self._activity is None and not self._over:
-            self._recorder = default.recorder
-        return super().__enter__()
+        return self._made().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._made().__exit__(kind, problem, trace)
+
+    async def __aenter__(self) -> LLMCallTracker:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, problem, trace)

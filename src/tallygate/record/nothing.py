@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from tallygate.ledger.interface import Elapsed, Row, Value
+    from tallygate.record.call import LLMCallTracker
 
 
 class NoActivity:
@@ -23,3 +24,37 @@ class NoActivity:
 
 
 NO_ACTIVITY: Final = NoActivity()
+
+
+class NoCall:
+    """A call of which nobody takes note: an LLMCallTracker in all that is public."""
+
+    __slots__ = ()
+
+    def start(self) -> NoCall:
+        return self
+
+    def __enter__(self) -> NoCall:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        return None
+
+    async def __aenter__(self) -> NoCall:
+        return self
+
+    async def __aexit__(self, *ending: object) -> None:
+        return None
+
+    def finish(self, *ending: object, **named: object) -> bool:
+        return False
+
+    fail = finish
+
+    def usage(self, *numbers: object, **named: object) -> None:
+        return None
+
+    headers = content = rate_limited = overhead = attempt = usage
+
+
+NO_CALL: Final = cast("LLMCallTracker", NoCall())

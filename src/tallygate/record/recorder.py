@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from weakref import ref
 
 from tallygate.context import Dimensions, current
 from tallygate.declare import Fact
-from tallygate.facts import CacheLookup, Dropped, GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall
+from tallygate.facts import CacheLookup, GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall
 from tallygate.record.binding import ARGUMENTS, FROM_CONTEXT, Binding, Exemplifier, Key, values_of
-from tallygate.record.call import LLMCallTracker
-from tallygate.record.nothing import NO_ACTIVITY
+from tallygate.record.call import LLMCallTracker, tracker_type
+from tallygate.record.failures import Failures
+from tallygate.record.late import LateCall
+from tallygate.record.nothing import NO_ACTIVITY, NO_CALL
 
 if TYPE_CHECKING:
     from tallygate.ledger.interface import Activity, Table
@@ -24,8 +26,6 @@ UNKNOWN_MODEL = "other"
 NO_LABELS: Mapping[str, str | None] = MappingProxyType({})
 MOST_BINDINGS = 4096
 """How many label sets are kept bound; more are looked up again, which is slower and as exact."""
-
-_log = logging.getLogger("tallygate")
 
 
 class Recorder:
@@ -52,7 +52,8 @@ class Recorder:
         self._custom = {**names, **{name: name for name in names.values()}}
         self._known_models = None if known_models is None else frozenset(known_models)
         self._exemplar = exemplar
-        self._logged: set[tuple[str, str]] = set()
+        self._failures = Failures(tables)
+        self._tracker = tracker_type(tables[LLMCall].draft_type) if tables else LLMCallTracker
 
     # LLM calls
 
@@ -76,12 +77,35 @@ class Recorder:
         operation: chat, text_completion, embeddings or generate_content. endpoint: path of the provider's API. What is
         None comes from the ``context``. custom: values of the configured custom labels, by key or label name.
         """
-        return LLMCallTracker(
-            self,
-            (provider, model, operation, endpoint, stream, route, agent_id, agent_name, agent_type, external_agent_id,
-             source),
-            custom,
-        )  # fmt: skip
+        if not self.enabled:
+            return NO_CALL
+        try:
+            key = (
+                provider, model, operation, endpoint, stream, route, agent_id, agent_name, agent_type,
+                external_agent_id, source,
+            )  # fmt: skip
+            context = current.get()
+            if context is None and not custom:
+                binding = self.bindings.get(key)
+            else:
+                binding = self.bindings.get((key, context, tuple(custom.items())))
+            # Labels are only made for calls that start.
+            return self._late(key, custom) if binding is None else binding.draft(binding, context)
+        except TypeError as problem:  # a value that has no hash
+            self.failed(LLMCall, problem)
+            return NO_CALL
+
+    def _late(self, key: Key, custom: Mapping[str, str | None]) -> LLMCallTracker:
+        return cast("LLMCallTracker", LateCall(lambda: self._track_now(key, custom)))
+
+    def _track_now(self, key: Key, custom: Mapping[str, str | None]) -> LLMCallTracker:
+        context = current.get()
+        try:
+            binding = self.bind(key, context, custom)
+            return binding.draft(binding, context)
+        except Exception as problem:
+            self.failed(LLMCall, problem)
+            return NO_CALL
 
     def refused_llm_call(
         self,
@@ -154,7 +178,14 @@ class Recorder:
         provider, model = values["provider"], values["model"]
         if self._known_models is not None and model not in self._known_models:
             values["model"] = self.prices.canonical_model(provider, model) or UNKNOWN_MODEL
-        binding = Binding(self.tables, values, self.prices.price_of(provider, model), self._exemplar)
+        this = ref(self)  # bindings do not keep their recorder
+
+        def elsewhere(context: Dimensions | None) -> Binding | None:
+            recorder = this()
+            return None if recorder is None else recorder.bind(key, context, custom)
+
+        price = self.prices.price_of(provider, model)
+        binding = Binding(self.tables, values, price, self._exemplar, self._tracker, self._failures, elsewhere)
         if len(self.bindings) >= MOST_BINDINGS:
             self.bindings.clear()
         self.bindings[place] = binding
@@ -223,12 +254,4 @@ class Recorder:
 
     def failed(self, fact: type[Fact], problem: Exception, reason: str = "internal") -> None:
         """Count an observation that could not be recorded, and log the first of its kind."""
-        try:
-            if self.enabled:
-                self.tables[Dropped].row(fact.__name__, reason).record()
-            if (fact.__name__, reason) not in self._logged:
-                self._logged.add((fact.__name__, reason))
-                what = f"{fact.__name__} not recorded; counted as dropped ({reason}) from now on"
-                _log.error("%s: %s", what, problem, exc_info=problem)
-        except Exception:  # the last resort: there is nowhere left to say it
-            _log.debug("cannot count a dropped observation", exc_info=True)
+        self._failures.add(fact, problem, reason)

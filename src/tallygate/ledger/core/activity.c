@@ -7,7 +7,7 @@ typedef struct {
     PyObject_HEAD
     Row *row;
     GaugeCell *gauge; /* NULL: a clock alone */
-    uint32_t epoch;   /* a forked child must not give back what its parent took */
+    uint32_t epoch;   /* of the fork in which it was taken */
     _Atomic int done;
     int64_t begun, marked, stopped; /* nanoseconds; 0: not yet */
 } Activity;
@@ -36,8 +36,7 @@ static inline int give_back(Activity *activity) {
     if (atomic_load_explicit(&activity->done, relaxed)) return 0;
     atomic_store_explicit(&activity->done, 1, relaxed);
 #endif
-    if (activity->gauge && activity->epoch == atomic_load_explicit(&fork_epoch, relaxed) && !row_closed(activity->row))
-        atomic_fetch_sub_explicit(&activity->gauge->value, 1, relaxed);
+    gauge_return(activity->row, activity->gauge, activity->epoch);
     return 1;
 }
 

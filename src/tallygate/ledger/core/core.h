@@ -1,7 +1,7 @@
 /* The compiled core of the ledger: what its files share.
  *
  * Three layers. Segment: bytes shared between processes, and the locks around them. Book: one open ledger in this
- * process (a segment, a worker slot, the compiled tables). Python types: Ledger, Table, Row, Activity.
+ * process (a segment, a worker slot, the compiled tables). Python types: Ledger, Table, Row, Activity, Form, Draft.
  *
  * Who waits for whom: the segment's mutex is only taken without the GIL, so a thread that holds it may wait for
  * the file lock while the program goes on; nobody who holds it asks for the GIL.
@@ -242,17 +242,20 @@ typedef struct {
     GaugeCell *gauges;
 } Row;
 
-extern PyTypeObject *LedgerType, *TableType, *RowType, *ActivityType;
+extern PyTypeObject *LedgerType, *TableType, *RowType, *ActivityType, *DraftType;
 extern PyObject *ledger_error, *row_view_type, *exemplar_type, *statistics_type, *elapsed_mark, *marked_mark;
 
 PyTypeObject *make_row_type(PyObject *module);
 PyTypeObject *make_table_type(PyObject *module);
 PyTypeObject *make_ledger_type(PyObject *module);
 PyTypeObject *make_activity_type(PyObject *module);
+PyTypeObject *make_draft_type(PyObject *module);
+PyTypeObject *make_form_type(PyObject *module);
 PyObject *row_new(Shape *shape, RowRecord *record);
 GaugeCell *row_bind_gauges(Row *row);
 PyObject *table_new(Shape *shape, PyObject *schema);
 PyObject *activity_new(Row *row, GaugeCell *gauge);
+PyObject *form_new(Row *row, PyObject *const *args, Py_ssize_t count);
 
 static inline PyObject *none(void) {
     Py_INCREF(Py_None);

@@ -92,6 +92,26 @@ static inline void gauge_stamp(const Row *row, const Measure *measure, GaugeCell
     atomic_store_explicit(&gauge->stamp, stamp, relaxed);
 }
 
+/* One more in a gauge, until gauge_return; NULL when the measure is no gauge or there is no slot. */
+static inline GaugeCell *gauge_take(Row *row, const Measure *measure) {
+    if (!measure || measure->kind != KIND_GAUGE || row_closed(row)) return NULL;
+    GaugeCell *gauge = row_gauges(row);
+    if (unlikely(gauge == NULL)) {
+        count_dropped(row->shape->book, 1);
+        return NULL;
+    }
+    gauge += measure->offset;
+    atomic_fetch_add_explicit(&gauge->value, 1, relaxed);
+    if (measure->combine != COMBINE_SUM) gauge_stamp(row, measure, gauge);
+    return gauge;
+}
+
+/* `epoch`: the fork_epoch when it was taken. A forked child must not give back what its parent took. */
+static inline void gauge_return(const Row *row, GaugeCell *gauge, uint32_t epoch) {
+    if (gauge && epoch == atomic_load_explicit(&fork_epoch, relaxed) && !row_closed(row))
+        atomic_fetch_sub_explicit(&gauge->value, 1, relaxed);
+}
+
 /* One record: count it and add its measures. `elapsed` < 0: there are no clocks here. */
 static inline void record_into(Row *row, PyObject *const *values, Py_ssize_t count, int64_t elapsed, int64_t marked) {
     const Shape *shape = row->shape;

@@ -113,21 +113,10 @@ static PyObject *row_exemplify(Row *self, PyObject *const *args, Py_ssize_t coun
 
 static PyObject *row_begin(Row *self, PyObject *const *args, Py_ssize_t count) {
     const Measure *measure = self->shape->measure_count ? &self->shape->measures[0] : NULL;
-    GaugeCell *gauge = NULL;
     if (count > 1)
         return PyErr_Format(PyExc_TypeError, "begin() takes one measure at most (%zd arguments given)", count);
     if (count == 1) measure = measure_at(self, args[0]);
-    if (measure && measure->kind == KIND_GAUGE && !row_closed(self)) {
-        gauge = row_gauges(self);
-        if (gauge) {
-            gauge += measure->offset;
-            atomic_fetch_add_explicit(&gauge->value, 1, relaxed);
-            if (measure->combine != COMBINE_SUM) gauge_stamp(self, measure, gauge);
-        } else {
-            count_dropped(self->shape->book, 1);
-        }
-    }
-    return activity_new(self, gauge);
+    return activity_new(self, gauge_take(self, measure));
 }
 
 static PyObject *row_cell(Row *self, void *closure) {
@@ -141,6 +130,7 @@ static PyMethodDef methods[] = {
     {"set", (PyCFunction)(void (*)(void))row_set, METH_FASTCALL, "Set a gauge in this worker's slot."},
     {"exemplify", (PyCFunction)(void (*)(void))row_exemplify, METH_FASTCALL, "Keep this trace as an exemplar."},
     {"begin", (PyCFunction)(void (*)(void))row_begin, METH_FASTCALL, "Start a clock and add 1 to a gauge of this row."},
+    {"form", (PyCFunction)(void (*)(void))form_new, METH_FASTCALL, "What drafts that go to this row share."},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef getters[] = {

@@ -287,8 +287,15 @@ static PyMethodDef methods[] = {
     {"gauges", (PyCFunction)table_gauges, METH_NOARGS, "Combined gauges of all rows: signed 64-bit, row-major."},
     {NULL, NULL, 0, NULL},
 };
+static PyObject *table_draft_type(PyObject *self, void *closure) {
+    (void)self, (void)closure;
+    Py_INCREF((PyObject *)DraftType);
+    return (PyObject *)DraftType;
+}
+
 static PyGetSetDef getters[] = {
     {"schema", (getter)table_schema, NULL, "The TableSchema it was opened with.", NULL},
+    {"draft_type", (getter)table_draft_type, NULL, "What drafts to its rows are derived from.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {

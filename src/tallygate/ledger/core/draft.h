@@ -1,0 +1,45 @@
+/* Form: what drafts share: where they go, and what follows from their measures when nothing special happened.
+ * Draft: a record in the making: a clock, a gauge given back exactly once, and the measures learnt so far. */
+#ifndef TALLYGATE_DRAFT_H
+#define TALLYGATE_DRAFT_H
+
+#include "record.h"
+
+#define MOST_MEASURES 24u
+#define MOST_SOURCES  8u
+#define MOST_DERIVED  8u
+
+typedef struct {
+    uint32_t measure;
+    int64_t constant, weights[MOST_SOURCES];
+} Sum;
+
+typedef struct {
+    PyObject_HEAD
+    PyTypeObject *kind; /* of its drafts */
+    freefunc release;   /* the kind's */
+    PyObject *where; /* NULL, or tells the place; a draft that starts in another than it was made in has moved */
+    Row *going, *row;
+    uint32_t duration, required;        /* required: bits of the measures without which nothing is derived */
+    uint32_t sources[MOST_SOURCES], source_count;
+    uint32_t rate, rate_of, sum_count;  /* rate: rate_of per second */
+    int derives, direct;
+    Sum sums[MOST_DERIVED];
+} Form;
+
+typedef struct {
+    PyObject_HEAD
+    Form *form;
+    PyObject *owner, *place;
+    GaugeCell *gauge;
+    uint32_t epoch, set; /* set: bits of the measures that have a value */
+    _Atomic int done;
+    int held;
+    int64_t begun, marked, lapped, stopped; /* nanoseconds; 0: not yet */
+    int64_t units[MOST_MEASURES];
+} Draft;
+
+extern PyTypeObject *FormType;
+int index_in(const Form *form, PyObject *number, uint32_t *index); /* a measure's index; -1 with an exception */
+
+#endif
