@@ -102,9 +102,13 @@ def served(directory: Path, provider: str, *flags: str, **settings: Any) -> Iter
     try:
         yield Served(process, _start_log(process))
     finally:
-        if process.poll() is None:
+        process.terminate()
+        try:
+            process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=PATIENCE)
+            process.communicate()
+            raise
 
 
 def _start_log(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:

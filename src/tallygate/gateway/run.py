@@ -1,7 +1,5 @@
 """Running a gateway: the ledger's place, the workers, the listeners."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,13 +7,11 @@ from pathlib import Path
 
 from tallygate.gateway.app import App
 from tallygate.gateway.logs import configure_logging, log_start
+from tallygate.gateway.scratch import scratch_ledger
 from tallygate.gateway.server import Limits, SideApp, serve
 from tallygate.gateway.settings import Settings
 from tallygate.gateway.tallying import open_tally
 from tallygate.tally import ledger_digest
-
-SHARED_MEMORY = Path("/dev/shm")
-"""Where the ledger lives unless told otherwise: a disk would stall writers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +69,7 @@ def ledger_file(settings: Settings) -> Iterator[Path | None]:
         digest = ledger_digest(settings.metrics.dialects, settings.metrics.labels)
         yield directory / f"{settings.server.port}-{digest}.ledger"
     elif settings.server.workers > 1:
-        scratch = Path(tempfile.mkdtemp(prefix="tallygate-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
-        try:
-            yield scratch / "ledger"
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with scratch_ledger() as ledger:
+            yield ledger
     else:
         yield None
