@@ -54,6 +54,8 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
 
 async def _answer_upstream_error(exchange: Exchange, problem: UpstreamError) -> None:
     exchange.fail(problem.error_type)
+    provider = exchange.deployment.provider.name if exchange.deployment is not None else ""
+    log.warning("provider failed", provider=provider, error_type=problem.error_type.value, problem=str(problem))
     if exchange.status:
         raise CutConnection from problem
     status = 504 if problem.error_type is ErrorType.PROVIDER_TIMEOUT else 502
