@@ -36,6 +36,7 @@ class World:
     """Trace ids of the calls that their callers sampled."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests here run in one process: a Prometheus and its load are enough."""
     here = Path(__file__).parent
