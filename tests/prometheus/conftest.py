@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -23,6 +22,8 @@ STRANGER = "without-token"
 LEAST_SCRAPES = 5
 """How often each job scrapes while the load goes on."""
 MOST_ROUNDS = 20
+SHARED = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.xdist_group("prometheus")]
+"""Marks of the tests that share the world: best run by one process, and right in several with a world each."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,6 @@ class World:
     truth: Truth
     traces: frozenset[str]
     """Trace ids of the calls that their callers sampled."""
-
-
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests here run in one process: a Prometheus and its load are enough."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("prometheus"))
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -7,9 +7,9 @@ import pytest
 
 from tallygate.dialects import DIALECTS
 from tallygate.dialects.families import Histogram
-from tests.prometheus.conftest import JOBS, World
+from tests.prometheus.conftest import JOBS, SHARED, World
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = SHARED
 
 HYPERAGENT = (
     # Queries of its document

@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from tallygate.dialects import DIALECTS
 from tests.gateway.running import ask
-from tests.prometheus.conftest import SECRET, World
+from tests.prometheus.conftest import SECRET, SHARED, World
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = SHARED
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 
 from tallygate.errors import ERROR_TYPES, domain_of
-from tests.prometheus.conftest import JOBS, LEAST_SCRAPES, STRANGER, World
+from tests.prometheus.conftest import JOBS, LEAST_SCRAPES, SHARED, STRANGER, World
 from tests.prometheus.traffic import MODELS, PRICE
 
-pytestmark = pytest.mark.asyncio(loop_scope="package")
+pytestmark = SHARED
 
 GAUGES = "nodejs_active_handles_total|nodejs_active_requests_total"
 """Gauges that are named like counters."""
