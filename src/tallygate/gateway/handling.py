@@ -49,7 +49,6 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
     finally:
         _record(parts, exchange)
         in_flight.finish()
-        in_flight.finish()
 
 
 async def _answer_upstream_error(exchange: Exchange, problem: UpstreamError) -> None:

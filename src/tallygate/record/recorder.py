@@ -17,7 +17,7 @@ from tallygate.record.late import LateCall
 from tallygate.record.nothing import NO_ACTIVITY, NO_CALL
 
 if TYPE_CHECKING:
-    from tallygate.ledger.interface import Activity, Table
+    from tallygate.ledger.interface import Activity, Row, Table
     from tallygate.pricing import PriceList
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
@@ -48,6 +48,8 @@ class Recorder:
         self.tables, self.prices = tables, prices
         self.enabled = bool(tables)
         self.bindings: dict[tuple[object, ...], Binding] = {}
+        self._http_rows: dict[tuple[str, str, int | str], Row] = {}
+        self._http_live: Row | None = None
         names = dict(custom_labels or {})
         self._custom = {**names, **{name: name for name in names.values()}}
         self._known_models = None if known_models is None else frozenset(known_models)
@@ -215,17 +217,25 @@ class Recorder:
         if not self.enabled:
             return
         try:
-            row = self.tables[HTTPRequest].row(method if method in METHODS else "OTHER", route, str(status_code))
+            row = self._http_rows.get((method, route, status_code)) or self._http_row(method, route, status_code)
             row.record(seconds, request_size, response_size)
         except Exception as problem:
             self.failed(HTTPRequest, problem)
+
+    def _http_row(self, method: str, route: str, status_code: int | str) -> Row:
+        row = self.tables[HTTPRequest].row(method if method in METHODS else "OTHER", route, str(status_code))
+        if method in METHODS and len(self._http_rows) < MOST_BINDINGS:
+            self._http_rows[method, route, status_code] = row
+        return row
 
     def http_in_flight(self) -> Activity:
         """Count an HTTP request as being served until ``finish()`` of the result, or its end."""
         if not self.enabled:
             return NO_ACTIVITY
         try:
-            return self.tables[HTTPInFlight].row().begin()
+            if self._http_live is None:
+                self._http_live = self.tables[HTTPInFlight].row()
+            return self._http_live.begin()
         except Exception as problem:
             self.failed(HTTPInFlight, problem)
             return NO_ACTIVITY
