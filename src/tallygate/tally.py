@@ -14,7 +14,7 @@ from tallygate.declare import Fact
 from tallygate.dialects import DIALECTS, Dialect, Plan, boundaries, resolve, table_schema
 from tallygate.dialects.families import DialectError
 from tallygate.exposition.render import Family, render
-from tallygate.facts import FACTS, BuildInfo, ProviderInfo, Scrape
+from tallygate.facts import FACTS, BuildInfo, Dropped, LLMCall, ProviderInfo, Scrape
 from tallygate.ledger import DEFAULT_CAPACITY, Implementation, implementation_name, open_ledger
 from tallygate.ledger.interface import Ledger, Table
 from tallygate.ledger.schema import TableSchema
@@ -95,6 +95,8 @@ class Tally(Recorder):
                 raise
             build = (package_version(), platform.python_version(), implementation_name(implementation))
             tables[BuildInfo].row(*build, environment, service, deployment_version).set(0, 1)
+            # So that "nothing was dropped" is a 0 to be seen, and not the want of a series.
+            tables[Dropped].row(LLMCall.__name__, "internal")
 
     def provider_info(self, *, provider: str, kind: str, model: str = "") -> None:
         """A configured provider, and a model it serves ('' when none is listed): shown as long as this worker lives."""

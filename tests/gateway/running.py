@@ -1,7 +1,7 @@
 """A gateway on a real socket in the test's own event loop, and what its metrics page says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,8 +42,15 @@ class Page:
 
     def total(self, name: str, **labels: str) -> float:
         """The sum of the samples of this name that have these labels; 0 when there is none."""
+        return sum(self._matching(name, labels))
+
+    def values(self, name: str, **labels: str) -> set[float]:
+        """The different values of the samples of this name that have these labels."""
+        return set(self._matching(name, labels))
+
+    def _matching(self, name: str, labels: Mapping[str, str]) -> Iterator[float]:
         wanted = set(labels.items())
-        return sum(value for (sample, has), value in self.samples.items() if sample == name and wanted <= has)
+        return (value for (sample, has), value in self.samples.items() if sample == name and wanted <= has)
 
 
 @dataclass

@@ -179,3 +179,25 @@ async def test_what_breaks_off_is_counted_by_its_cause(api: API, stream: bool, b
         assert b"error" in answer.body
     if stream and behaviour in ("reset_body", "cut_chunks", "stall"):
         assert answer.broken, "a stream that was cut must not look complete"
+
+
+async def test_everything_known_shows_at_zero_before_the_first_call() -> None:
+    async with Simulator() as simulator, gateway(settings(simulator, "model-x")) as running:
+        page = running.page()
+        aurora = running.page("aurora")
+        hyperagent = running.page("hyperagent")
+    for api, stream in WAYS:
+        calls = {
+            "provider": api.provider,
+            "model": "model-x",
+            "endpoint": api.label(stream),
+            "stream": str(stream).lower(),
+        }
+        assert page.values("tallygate_llm_calls_total", **calls, outcome="completed") == {0}
+        assert page.values("tallygate_llm_calls_total", **calls, outcome="failed") == {0}
+        assert aurora.values("aurora_requests_total", **calls, status_type="error") == {0}
+    for error_type in (*REFUSED.values(), "caller_unknown_model", "gateway_internal", "other"):
+        assert page.values("tallygate_llm_errors_total", model="model-x", error_type=error_type) == {0}
+    assert page.values("tallygate_dropped_observations_total", reason="invalid_value") == {0}
+    assert hyperagent.values("llm_errors_total", model="model-x", error_type="timeout") == {0}
+    assert hyperagent.values("llm_rate_limited_total", model="model-x") == {0}

@@ -25,10 +25,12 @@ class Route:
     """Whether the path asks for a stream."""
     version: str = "v1beta"
     """Which version of Gemini's API was called."""
+    streams: tuple[bool, ...] = (False, True)
+    """Whether replies may be whole, streamed or both."""
 
 
-def _llm(template: str, wire: str, endpoint: str) -> Route:
-    return Route(template, WIRES[wire].kind, endpoint, WIRES[wire])
+def _llm(template: str, wire: str, endpoint: str, streams: tuple[bool, ...] = (False, True)) -> Route:
+    return Route(template, WIRES[wire].kind, endpoint, WIRES[wire], streams=streams)
 
 
 _FIXED = {
@@ -37,7 +39,7 @@ _FIXED = {
         _llm("/v1/chat/completions", "openai_chat", "/chat/completions"),
         _llm("/v1/completions", "openai_completions", "/completions"),
         _llm("/v1/responses", "openai_responses", "/responses"),
-        _llm("/v1/embeddings", "openai_embeddings", "/embeddings"),
+        _llm("/v1/embeddings", "openai_embeddings", "/embeddings", (False,)),
         _llm("/v1/messages", "anthropic_messages", "/messages"),
     )
 }
@@ -53,6 +55,7 @@ _GEMINI_ACTIONS = {
         WIRES["gemini_generate"],
         stream=stream,
         version=version,
+        streams=(stream,),
     )
     for version in GEMINI_VERSIONS
     for action, stream in (("generateContent", False), ("streamGenerateContent", True))

@@ -44,5 +44,12 @@ def open_tally(
         for model in models:
             for route in LLM_ROUTES:
                 if route.wire is not None and route.kind == {"azure": "openai"}.get(provider.kind, provider.kind):
-                    tally.seed_llm(provider=name, model=model, operation=route.wire.operation, endpoint=route.endpoint)
+                    for stream in route.streams:
+                        tally.seed_llm(
+                            provider=name,
+                            model=model,
+                            operation=route.wire.operation,
+                            endpoint=route.endpoint,
+                            stream=stream,
+                        )
     return tally
