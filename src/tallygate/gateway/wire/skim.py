@@ -19,15 +19,17 @@ _KEY_LIMIT = 256
 _BIT = 64 * 1024
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
-_STRING_REST = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+# Groups are repeated within (?>...) and not by *+, which before CPython 3.11.5 goes wrong where the group has choices.
+_INSIDE = rb'[^"\\]*+(?>(?:\\.[^"\\]*+)*)'
+_STRING = rb'"' + _INSIDE + rb'"'
+_STRING_REST = re.compile(_INSIDE, re.DOTALL)
 _PLAIN = rb'[^"{}\[\]]++|' + _STRING
 _SMALL = _PLAIN
 for _ in range(3):
-    _SMALL = rb"(?:" + _PLAIN + rb"|[{\[](?:" + _SMALL + rb")*+[}\]])"
+    _SMALL = rb"(?:" + _PLAIN + rb"|[{\[](?>(?:" + _SMALL + rb")*)[}\]])"
 _STRINGS = re.compile(_STRING, re.DOTALL)
-_ENDED_STRINGS = re.compile(rb'(?:[^"]++|' + _STRING + rb")*+", re.DOTALL)
-_RUN = re.compile(rb"(?:" + _SMALL + rb")*+", re.DOTALL)
+_ENDED_STRINGS = re.compile(rb'(?>(?:[^"]++|' + _STRING + rb")*)", re.DOTALL)
+_RUN = re.compile(rb"(?>(?:" + _SMALL + rb")*)", re.DOTALL)
 """Whatever does not change the depth: whole strings, numbers, objects and arrays of up to three levels."""
 _SCALAR_REST = re.compile(rb"[-+.0-9a-zA-Z]*+")
 _QUOTE, _OPENING, _CLOSING = 0x22, b"{[", b"}]"
