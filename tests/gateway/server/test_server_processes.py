@@ -143,7 +143,7 @@ def test_a_killed_worker_is_replaced() -> None:
         server.process.terminate()
         status, _, err = server.end()
         assert status == 0
-        assert f"worker {victim} ended with status -9; it is replaced in 0.1 s" in err
+        assert f"worker {victim} ended with status -9; it is replaced after 0.1 s" in err
 
 
 def test_a_worker_that_kills_itself_takes_no_other_along() -> None:

@@ -90,7 +90,8 @@ def file_size_limit(path: str) -> str:
 
 
 def as_nobody(path: str) -> str:
-    """Without root's rights."""
+    """Without root's rights, which the code itself may need to be read."""
+    open_ledger(TABLES)
     if os.getuid() == 0:
         os.setgroups([])
         os.setgid(65534)

@@ -40,6 +40,8 @@ class Worker:
         self.ready = False
         self.pause = 0.0
         self.restart_at: float | None = 0.0
+        self.ended: tuple[int | None, int] | None = None
+        """Process id and exit status of the last process."""
         self._started_at = 0.0
 
     def start(self) -> None:
@@ -80,6 +82,7 @@ class Worker:
         assert self.process is not None
         self.process.join()
         code = self.process.exitcode or 0
+        self.ended = (self.process.pid, code)
         self.process.close()
         self.process = None
         if self.line is not None:
@@ -128,6 +131,9 @@ def _watch(workers: list[Worker], woken: socket.socket, on_ready: Callable[[], N
         now = time.monotonic()
         for worker in workers:
             if worker.restart_at is not None and worker.restart_at <= now:
+                if worker.ended is not None:
+                    # Said only now: a worker that got the signal to stop a moment before us is no loss.
+                    log.error("worker %s ended with status %d; it is replaced after %g s", *worker.ended, worker.pause)
                 worker.start()
         pauses = [worker.restart_at - now for worker in workers if worker.restart_at is not None]
         lines = [worker.line for worker in workers if worker.line is not None and not worker.ready]
@@ -143,11 +149,9 @@ def _watch(workers: list[Worker], woken: socket.socket, on_ready: Callable[[], N
                 if said:
                     _raise_or_log(said, first=not announced)
             if worker.process is not None and worker.process.sentinel in happened:
-                pid = worker.process.pid
                 code = worker.died()
                 if not announced:
                     raise StartError(f"a worker ended with status {code} before it was ready; the log says why")
-                log.error("worker %s ended with status %d; it is replaced in %g s", pid, code, worker.pause)
         if not announced and all(worker.ready for worker in workers):
             announced = True
             on_ready()

@@ -20,9 +20,9 @@ _BIT = 64 * 1024
 
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 # Groups are repeated within (?>...) and not by *+, which before CPython 3.11.5 goes wrong where the group has choices.
-_INSIDE = rb'[^"\\]*+(?>(?:\\.[^"\\]*+)*)'
-_STRING = rb'"' + _INSIDE + rb'"'
-_STRING_REST = re.compile(_INSIDE, re.DOTALL)
+_TEXT = rb'[^"\\]*+(?>(?:\\.[^"\\]*+)*)'
+_STRING = rb'"' + _TEXT + rb'"'
+_STRING_REST = re.compile(_TEXT, re.DOTALL)
 _PLAIN = rb'[^"{}\[\]]++|' + _STRING
 _SMALL = _PLAIN
 for _ in range(3):
