@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tallygate.errors import ErrorType
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.routes import Route
+from tallygate.gateway.wire import WIRES
 
 if TYPE_CHECKING:
     from tallygate.gateway.routing import Deployment
@@ -113,8 +114,6 @@ class Exchange:
 
 def error_body(route: Route, status: int, error_type: ErrorType, message: str) -> bytes:
     """An error in the shape of the API that a path belongs to; OpenAI's where no wire format is known."""
-    from tallygate.gateway.wire import WIRES
-
     if route.wire is not None:
         return route.wire.error_body(status, error_type, message)
     name = {"anthropic": "anthropic_messages", "gemini": "gemini_generate"}.get(route.kind, "openai_chat")

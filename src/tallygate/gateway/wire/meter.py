@@ -1,5 +1,6 @@
 """The part that the meters of all wire formats share: which framing a body has, and what is known when it ends."""
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol
 
 from tallygate.errors import ErrorType, error_type_of_status
@@ -22,7 +23,7 @@ class Framing(Protocol):
         """The body has ended; returns what was held back."""
 
 
-class WireMeter:
+class WireMeter(ABC):
     """A meter. A wire format says how one event and one document are read."""
 
     paths: ClassVar[tuple[Path, ...]]
@@ -53,13 +54,13 @@ class WireMeter:
 
     # What a wire format says
 
+    @abstractmethod
     def read_event(self, data: bytes) -> bool:
         """Read the data of one event; whether it is the usage chunk that a client who did not ask must not see."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_document(self, data: bytes) -> None:
         """Read a whole reply. Raises Unreadable."""
-        raise NotImplementedError
 
     # What framings call
 
