@@ -1,6 +1,6 @@
 """The words that facts are declared with, and the small algebra in which dialects ask for them.
 
-``facts.py`` reads as the list of what is measured; a dialect reads as the list of what is shown. Both are
+``facts/`` reads as the list of what is measured; a dialect reads as the list of what is shown. Both are
 made of the classes here, which hold no numbers themselves: the ledger does.
 """
 

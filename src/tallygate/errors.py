@@ -60,7 +60,25 @@ def domain_of(error_type: str) -> str:
     return error_type.partition("_")[0]
 
 
+class ToolErrorType(StrEnum):
+    """Why a call of a tool, or any other exchange with an MCP server, failed."""
+
+    TOOL_ERROR = "tool_error"
+    """The tool itself says so: it raised, or its result has ``isError``."""
+    BLOCKED = "blocked"
+    """A policy of ours did not let it happen."""
+    TIMEOUT = "timeout"
+    """No result in time."""
+    TRANSPORT = "transport"
+    """The server could not be reached, or the connection broke."""
+    PROTOCOL = "protocol"
+    """The server answered with a JSON-RPC error: no such tool or method, invalid parameters, ..."""
+    OTHER = "other"
+    """None of the above."""
+
+
 ERROR_TYPES: tuple[str, ...] = tuple(error_type.value for error_type in ErrorType)
+TOOL_ERROR_TYPES: tuple[str, ...] = tuple(error_type.value for error_type in ToolErrorType)
 
 
 def error_type_of_status(status: int) -> ErrorType:

@@ -19,7 +19,7 @@ from tallygate.facts import FACTS
 HEAD = """\
 # Metrics
 
-<!-- Made by `python -m tallygate.dialects.reference` from src/tallygate/facts.py and src/tallygate/dialects/. -->
+<!-- Made by `python -m tallygate.dialects.reference` from src/tallygate/facts/ and src/tallygate/dialects/. -->
 
 Tallygate records *facts* (an LLM call ended, a cache was looked into) and reads them in *dialects*: vocabularies of
 metric families. `/metrics` shows the configured dialects, `/metrics?dialect=NAME` any other, of the same numbers.
