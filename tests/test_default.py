@@ -16,7 +16,7 @@ from tests.record.reading import only_row
 
 @pytest.fixture(autouse=True)
 def _no_tally_yet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(recorders.default, "recorder", recorders.NOWHERE)
+    monkeypatch.setattr(recorders.default, "recorder", recorders.default.nowhere)
     monkeypatch.setattr(default, "_settings", None)
     yield
     if isinstance(recorders.default.recorder, tallygate.Tally):

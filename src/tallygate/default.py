@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import wraps
 from threading import Lock
-from typing import Any, Final, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 from tallygate.record.call import LLMCallTracker
-from tallygate.record.default import NOWHERE, default
+from tallygate.record.default import default
 from tallygate.record.late import LateCall
+from tallygate.record.recorder import Recorder
 from tallygate.tally import Tally
 
 P = ParamSpec("P")
@@ -84,7 +86,49 @@ def track_llm_call(
             source, **custom,
         )  # fmt: skip
 
-    return cast(LLMCallTracker, LateCall(make)) if default.recorder is NOWHERE else make()
+    return cast(LLMCallTracker, LateCall(make)) if default.recorder is default.nowhere else make()
+
+
+def _of_default(method: Callable[Concatenate[Recorder, P], T]) -> Callable[P, T]:
+    """A method of the program's tally as a function; before ``init`` it records nothing."""
+
+    @wraps(method)
+    def function(*args: P.args, **kwargs: P.kwargs) -> T:
+        return method(default.recorder, *args, **kwargs)
+
+    return function
+
+
+track_http_request = _of_default(Recorder.track_http_request)
+track_tool_call = _of_default(Recorder.track_tool_call)
+track_mcp_operation = _of_default(Recorder.track_mcp_operation)
+track_mcp_session = _of_default(Recorder.track_mcp_session)
+track_command = _of_default(Recorder.track_command)
+track_query = _of_default(Recorder.track_query)
+track_cache = _of_default(Recorder.track_cache)
+track_task = _of_default(Recorder.track_task)
+track_connector_sync = _of_default(Recorder.track_connector_sync)
+track_embedding_batch = _of_default(Recorder.track_embedding_batch)
+track_rag_query = _of_default(Recorder.track_rag_query)
+
+record_api_key_use = _of_default(Recorder.record_api_key_use)
+record_credits = _of_default(Recorder.record_credits)
+record_ingestion = _of_default(Recorder.record_ingestion)
+record_rate_limited = _of_default(Recorder.record_rate_limited)
+record_store_failure = _of_default(Recorder.record_store_failure)
+record_task_event = _of_default(Recorder.record_task_event)
+
+set_api_keys = _of_default(Recorder.set_api_keys)
+set_cache_state = _of_default(Recorder.set_cache_state)
+set_connections = _of_default(Recorder.set_connections)
+set_credit_balance = _of_default(Recorder.set_credit_balance)
+set_mcp_server_state = _of_default(Recorder.set_mcp_server_state)
+set_mcp_sessions = _of_default(Recorder.set_mcp_sessions)
+set_provider_health = _of_default(Recorder.set_provider_health)
+set_queue = _of_default(Recorder.set_queue)
+set_rate_limit = _of_default(Recorder.set_rate_limit)
+set_subscriptions = _of_default(Recorder.set_subscriptions)
+set_trials = _of_default(Recorder.set_trials)
 
 
 def render(dialects: Sequence[str] | None = None, format: str = "text", names: Collection[str] = frozenset()) -> bytes:

@@ -50,14 +50,14 @@ class Ending(NamedTuple):
 
 def ending_of(problem: BaseException, replied: bool) -> Ending:
     """How a call that ended with this exception ended. ``replied``: the head of the reply had arrived."""
-    if _is_cancellation(problem):
+    if is_cancellation(problem):
         return Ending("cancelled", "200" if replied else CLIENT_GONE, "")
     status = http_status(problem)
     error_type = _error_type(problem, status, replied)
     return Ending("failed", str(status) if status else "200" if replied else NO_STATUS, error_type.value)
 
 
-def _is_cancellation(problem: BaseException) -> bool:
+def is_cancellation(problem: BaseException) -> bool:
     """Stopped from outside: cancelled tasks, closed generators, Ctrl-C. None of them is an Exception."""
     return not isinstance(problem, Exception) or isinstance(problem, FutureCancelled)
 

@@ -1,18 +1,18 @@
-"""Where facts go that name no tally."""
+"""Where facts go that name no tally: the program's own, or nowhere before there is one."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from tallygate.pricing import PriceList
-from tallygate.record.recorder import Recorder
-
-NOWHERE: Final = Recorder({}, PriceList())
-"""Records nothing."""
+if TYPE_CHECKING:
+    from tallygate.record.recorder import Recorder
 
 
 class _Default:
-    recorder: Recorder = NOWHERE
+    recorder: Recorder
+    """The program's tally; ``nowhere`` before ``init``."""
+    nowhere: Recorder
+    """Records nothing."""
 
 
 default: Final = _Default()

@@ -9,18 +9,23 @@ from weakref import ref
 
 from tallygate.context import Dimensions, current
 from tallygate.declare import Fact
-from tallygate.facts import CacheLookup, GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall
+from tallygate.facts import GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall, ToolCall
+from tallygate.pricing import PriceList
+from tallygate.record.accounts import AccountRecording
 from tallygate.record.binding import ARGUMENTS, FROM_CONTEXT, Binding, Exemplifier, Key, values_of
+from tallygate.record.caches import CacheRecording
 from tallygate.record.call import LLMCallTracker, tracker_type
-from tallygate.record.failures import Failures
+from tallygate.record.databases import QueryRecording
+from tallygate.record.default import default
+from tallygate.record.http import METHODS, HTTPRecording
 from tallygate.record.late import LateCall
 from tallygate.record.nothing import NO_ACTIVITY, NO_CALL
+from tallygate.record.tools import ToolRecording
+from tallygate.record.work import WorkRecording
 
 if TYPE_CHECKING:
     from tallygate.ledger.interface import Activity, Row, Table
-    from tallygate.pricing import PriceList
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 UNKNOWN_MODEL = "other"
 """Label of a model that nobody knows."""
 NO_LABELS: Mapping[str, str | None] = MappingProxyType({})
@@ -28,7 +33,7 @@ MOST_BINDINGS = 4096
 """How many label sets are kept bound; more are looked up again, which is slower and as exact."""
 
 
-class Recorder:
+class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, WorkRecording, AccountRecording):
     """The writing half of a tally.
 
     tables: the ledger's, by fact. custom_labels: label names by the configuration's key, see ``record.labels``.
@@ -45,16 +50,15 @@ class Recorder:
         known_models: Collection[str] | None = None,
         exemplar: Exemplifier | None = None,
     ) -> None:
-        self.tables, self.prices = tables, prices
-        self.enabled = bool(tables)
+        super().__init__(tables, exemplar)
+        self.prices = prices
         self.bindings: dict[tuple[object, ...], Binding] = {}
         self._http_rows: dict[tuple[str, str, int | str], Row] = {}
         self._http_live: Row | None = None
         names = dict(custom_labels or {})
         self._custom = {**names, **{name: name for name in names.values()}}
         self._known_models = None if known_models is None else frozenset(known_models)
-        self._exemplar = exemplar
-        self._failures = Failures(tables)
+        self._custom_names = tuple(names.values())
         self._tracker = tracker_type(tables[LLMCall].draft_type) if tables else LLMCallTracker
 
     # LLM calls
@@ -187,17 +191,17 @@ class Recorder:
             return None if recorder is None else recorder.bind(key, context, custom)
 
         price = self.prices.price_of(provider, model)
-        binding = Binding(self.tables, values, price, self._exemplar, self._tracker, self._failures, elsewhere)
+        binding = Binding(self.tables, values, price, self.exemplar, self._tracker, self._failures, elsewhere)
         if len(self.bindings) >= MOST_BINDINGS:
             self.bindings.clear()
         self.bindings[place] = binding
         return binding
 
-    def _label(self, labels: dict[str, str], key: str, value: str) -> None:
+    def _label(self, labels: dict[str, str], key: str, value: str, fact: type[Fact] = LLMCall) -> None:
         name = self._custom.get(key)
         if name is None:
             problem = LookupError(f"{key!r} is no dimension and no configured custom label")
-            self.failed(LLMCall, problem, "invalid_dimension")
+            self.failed(fact, problem, "invalid_dimension")
         else:
             labels[name] = str(value)
 
@@ -249,19 +253,12 @@ class Recorder:
         except Exception as problem:
             self.failed(GatewayPhase, problem)
 
-    def cache_lookup(self, cache: str, hit: bool, route: str | None = None) -> None:
-        """A look into a cache. route: None for the context's."""
-        if not self.enabled:
-            return
-        try:
-            if route is None:
-                route = dict(current.get() or ()).get("route", "")
-            self.tables[CacheLookup].row(cache, route, "hit" if hit else "miss").record()
-        except Exception as problem:
-            self.failed(CacheLookup, problem)
+    def _custom_values(self, fact: type[ToolCall], given: Mapping[str, str | None]) -> tuple[str, ...]:
+        labels: dict[str, str] = {}
+        for key, value in given.items():
+            if value is not None:
+                self._label(labels, key, value, fact)
+        return tuple([labels.get(name, "") for name in self._custom_names])
 
-    # When recording itself goes wrong
 
-    def failed(self, fact: type[Fact], problem: Exception, reason: str = "internal") -> None:
-        """Count an observation that could not be recorded, and log the first of its kind."""
-        self._failures.add(fact, problem, reason)
+default.nowhere = default.recorder = Recorder({}, PriceList())
