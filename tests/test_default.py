@@ -46,6 +46,21 @@ def test_init_again_with_equal_settings_is_the_same() -> None:
         tallygate.init(service="other", custom_labels=["a", "b"], environment="test")
 
 
+@pytest.mark.parametrize(
+    ("word", "enabled"), [("true", True), ("1", True), ("FALSE", False), ("0", False), ("", False)]
+)
+def test_the_environment_turns_metrics_off(monkeypatch: pytest.MonkeyPatch, word: str, enabled: bool) -> None:
+    monkeypatch.setenv("METRICS_ENABLED", word)
+    assert tallygate.init().enabled is enabled
+
+
+def test_an_argument_wins_over_the_environment_and_another_word_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_ENABLED", "maybe")
+    with pytest.raises(ValueError, match="METRICS_ENABLED='maybe' is neither true nor false; say one of them"):
+        tallygate.init()
+    assert tallygate.init(enabled=True).enabled
+
+
 def test_a_failed_init_can_be_mended() -> None:
     with pytest.raises(ValueError, match="custom label 'provider'"):
         tallygate.init(custom_labels=["provider"])

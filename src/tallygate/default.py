@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from threading import Lock
@@ -16,6 +17,7 @@ from tallygate.tally import Tally
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_WORDS: Final = {"true": True, "1": True, "false": False, "0": False, "": False}
 _lock: Final = Lock()
 _settings: dict[str, Any] | None = None
 
@@ -37,9 +39,11 @@ def _like(pattern: Callable[P, T]) -> Callable[[Callable[..., T]], Callable[P, T
 def init(**settings: Any) -> Tally:
     """Make the program's tally, with the arguments of ``Tally``. Again with equal settings gives the same one.
 
-    Raises AlreadyInitialised for other settings, and what ``Tally`` raises.
+    Without ``enabled`` the environment decides: METRICS_ENABLED is true (1) unless it is false (0) or empty.
+    Raises AlreadyInitialised for other settings, ValueError for another word, and what ``Tally`` raises.
     """
     global _settings
+    settings.setdefault("enabled", _enabled_by_environment())
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
     }
@@ -59,6 +63,13 @@ def init(**settings: Any) -> Tally:
         tally = Tally(**given)
         _settings, default.recorder = given, tally
         return tally
+
+
+def _enabled_by_environment() -> bool:
+    word = os.environ.get("METRICS_ENABLED", "true")
+    if word.lower() not in _WORDS:
+        raise ValueError(f"METRICS_ENABLED={word!r} is neither true nor false; say one of them, or unset it")
+    return _WORDS[word.lower()]
 
 
 def track_llm_call(
