@@ -43,7 +43,8 @@ def init(**settings: Any) -> Tally:
     Raises AlreadyInitialised for other settings, ValueError for another word, and what ``Tally`` raises.
     """
     global _settings
-    settings.setdefault("enabled", _enabled_by_environment())
+    if "enabled" not in settings:
+        settings["enabled"] = _enabled_by_environment()
     given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
     }
