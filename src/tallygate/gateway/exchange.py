@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from tallygate.errors import ErrorType
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.routes import Route
-from tallygate.gateway.wire import WIRES
+from tallygate.wire import WIRES
 
 if TYPE_CHECKING:
     from tallygate.gateway.routing import Deployment
-    from tallygate.gateway.wire.interface import Head, Meter
     from tallygate.record import LLMCallTracker
+    from tallygate.wire.interface import Head, Meter
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -13,7 +13,7 @@ from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.server import ClientGone, CutConnection
 from tallygate.gateway.trace_context import note_caller_span
 from tallygate.gateway.upstream import UpstreamError
-from tallygate.gateway.wire import BadRequest
+from tallygate.wire import BadRequest
 
 log = structlog.get_logger("tallygate.gateway")
 

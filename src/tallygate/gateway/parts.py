@@ -12,8 +12,8 @@ from tallygate.gateway.providers import Provider
 from tallygate.gateway.routing import Deployment, Router
 from tallygate.gateway.settings import LimitSettings, Settings
 from tallygate.gateway.upstream import Timeouts, Upstream, open_upstream
-from tallygate.gateway.wire.decoding import READABLE
 from tallygate.tally import Tally
+from tallygate.wire.decoding import READABLE
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from tallygate.gateway.wire import WIRES
-from tallygate.gateway.wire.interface import Wire
+from tallygate.wire import WIRES
+from tallygate.wire.interface import Wire
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ import msgspec
 from msgspec import Raw
 
 from tallygate.errors import ErrorType
-from tallygate.gateway.wire.error_bodies import openai_error
-from tallygate.gateway.wire.framing import framing_of
-from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
-from tallygate.gateway.wire.interface import Head
-from tallygate.gateway.wire.meter import WireMeter
-from tallygate.gateway.wire.partial import Partial, Unreadable
-from tallygate.gateway.wire.skim import Path
-from tallygate.gateway.wire.tokens import openai_usage
+from tallygate.wire.error_bodies import openai_error
+from tallygate.wire.framing import framing_of
+from tallygate.wire.heads import HeadReader, checked_model, splice
+from tallygate.wire.interface import Head
+from tallygate.wire.meter import WireMeter
+from tallygate.wire.partial import Partial, Unreadable
+from tallygate.wire.skim import Path
+from tallygate.wire.tokens import openai_usage
 
 Text = str | list[Raw] | None
 """Text as OpenAI writes it, or in parts as others do."""

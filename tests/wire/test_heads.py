@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.gateway.wire import WIRES, BadRequest, Head
+from tallygate.wire import WIRES, BadRequest, Head
 
 IN_BODY = [name for name in WIRES if name != "gemini_generate"]
 CHATS = ["openai_chat", "openai_completions"]

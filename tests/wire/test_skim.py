@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tallygate.gateway.wire.skim import CAPTURE_LIMIT, EVERY, Nesting, Path, Skimmer
+from tallygate.wire.skim import CAPTURE_LIMIT, EVERY, Nesting, Path, Skimmer
 
 PATHS: tuple[Path, ...] = (("usage",), ("a", "b"), ("a", "c"), ("list", EVERY, "b"), ('a\\"é',))
 KEYS = st.sampled_from(["usage", "a", "b", "c", "list", "*", 'a\\"é', "", "x"]) | st.text(max_size=4)

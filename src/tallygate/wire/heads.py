@@ -7,8 +7,8 @@ from typing import Any, Generic, NoReturn, TypeVar
 import msgspec
 from msgspec import Raw
 
-from tallygate.gateway.wire.interface import BadRequest
-from tallygate.gateway.wire.skim import Skimmer
+from tallygate.wire.interface import BadRequest
+from tallygate.wire.skim import Skimmer
 
 S = TypeVar("S", bound=msgspec.Struct)
 

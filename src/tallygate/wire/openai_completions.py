@@ -1,6 +1,6 @@
 """OpenAI completions: /v1/completions, the form before chats."""
 
-from tallygate.gateway.wire.openai_chat import OpenAIChat
+from tallygate.wire.openai_chat import OpenAIChat
 
 
 class OpenAICompletions(OpenAIChat):

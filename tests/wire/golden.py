@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from tallygate.errors import ErrorType
-from tallygate.gateway.wire import WIRES, Meter, Usage
+from tallygate.wire import WIRES, Meter, Usage
 
 JSON = dict[str, Any]
 

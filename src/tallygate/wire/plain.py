@@ -5,10 +5,10 @@ from collections.abc import Callable
 import msgspec
 
 from tallygate.errors import ErrorType
-from tallygate.gateway.wire.framing import framing_of
-from tallygate.gateway.wire.heads import HeadReader, checked_model, splice
-from tallygate.gateway.wire.interface import Head
-from tallygate.gateway.wire.meter import WireMeter
+from tallygate.wire.framing import framing_of
+from tallygate.wire.heads import HeadReader, checked_model, splice
+from tallygate.wire.interface import Head
+from tallygate.wire.meter import WireMeter
 
 
 class Request(msgspec.Struct):

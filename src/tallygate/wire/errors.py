@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from tallygate.errors import ErrorType, error_type_of_status
-from tallygate.gateway.wire.interface import Failure
+from tallygate.wire.interface import Failure
 
 _SPECIFIC: dict[str, ErrorType] = {
     word: error_type

@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Protocol
 
 from tallygate.errors import ErrorType, error_type_of_status
-from tallygate.gateway.wire.errors import failure_of
-from tallygate.gateway.wire.interface import Failure, Usage
-from tallygate.gateway.wire.partial import Unreadable, loads
-from tallygate.gateway.wire.skim import Path, Skimmer
+from tallygate.wire.errors import failure_of
+from tallygate.wire.interface import Failure, Usage
+from tallygate.wire.partial import Unreadable, loads
+from tallygate.wire.skim import Path, Skimmer
 
 WHOLE = 256 * 1024
 """Bytes of a document or event that are held to be decoded at once; a larger one is skimmed."""

@@ -5,12 +5,12 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Raw
 
-from tallygate.gateway.wire.error_bodies import openai_error
-from tallygate.gateway.wire.meter import WireMeter
-from tallygate.gateway.wire.partial import Partial, Unreadable
-from tallygate.gateway.wire.plain import PlainWire
-from tallygate.gateway.wire.skim import Path
-from tallygate.gateway.wire.tokens import openai_usage
+from tallygate.wire.error_bodies import openai_error
+from tallygate.wire.meter import WireMeter
+from tallygate.wire.partial import Partial, Unreadable
+from tallygate.wire.plain import PlainWire
+from tallygate.wire.skim import Path
+from tallygate.wire.tokens import openai_usage
 
 
 class Incomplete(msgspec.Struct):

@@ -6,14 +6,14 @@ import msgspec
 from msgspec import Raw
 
 from tallygate.errors import ErrorType
-from tallygate.gateway.wire.error_bodies import gemini_error
-from tallygate.gateway.wire.framing import framing_of
-from tallygate.gateway.wire.heads import HeadReader, checked_model
-from tallygate.gateway.wire.interface import Head, Usage
-from tallygate.gateway.wire.meter import Framing, WireMeter
-from tallygate.gateway.wire.partial import Partial, Unreadable
-from tallygate.gateway.wire.skim import Path
-from tallygate.gateway.wire.tokens import MOST
+from tallygate.wire.error_bodies import gemini_error
+from tallygate.wire.framing import framing_of
+from tallygate.wire.heads import HeadReader, checked_model
+from tallygate.wire.interface import Head, Usage
+from tallygate.wire.meter import Framing, WireMeter
+from tallygate.wire.partial import Partial, Unreadable
+from tallygate.wire.skim import Path
+from tallygate.wire.tokens import MOST
 
 Members = dict[str, Raw] | None
 

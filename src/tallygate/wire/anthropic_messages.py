@@ -5,13 +5,13 @@ from typing import Any, ClassVar
 import msgspec
 from msgspec import Raw
 
-from tallygate.gateway.wire.error_bodies import anthropic_error
-from tallygate.gateway.wire.interface import Usage
-from tallygate.gateway.wire.meter import Framing, WireMeter
-from tallygate.gateway.wire.partial import Partial, Unreadable
-from tallygate.gateway.wire.plain import PlainWire
-from tallygate.gateway.wire.skim import Path
-from tallygate.gateway.wire.tokens import count
+from tallygate.wire.error_bodies import anthropic_error
+from tallygate.wire.interface import Usage
+from tallygate.wire.meter import Framing, WireMeter
+from tallygate.wire.partial import Partial, Unreadable
+from tallygate.wire.plain import PlainWire
+from tallygate.wire.skim import Path
+from tallygate.wire.tokens import count
 
 
 class Delta(msgspec.Struct):

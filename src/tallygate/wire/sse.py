@@ -6,9 +6,9 @@ buffer of one event, and an event too large for that is skimmed as it passes.
 
 import re
 
-from tallygate.gateway.wire.meter import WHOLE, WireMeter
-from tallygate.gateway.wire.partial import is_json
-from tallygate.gateway.wire.skim import Skimmer
+from tallygate.wire.meter import WHOLE, WireMeter
+from tallygate.wire.partial import is_json
+from tallygate.wire.skim import Skimmer
 
 _PIECE = 64 * 1024
 _HOLD = 64 * 1024

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tallygate.gateway.wire import WIRES, Meter, Usage
+from tallygate.wire import WIRES, Meter, Usage
 
 MB = 1_000_000
 BOUND = 3 * MB

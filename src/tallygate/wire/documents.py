@@ -1,8 +1,8 @@
 """Bodies that are JSON, one document or an array of events; and streams that turn out to be such."""
 
-from tallygate.gateway.wire.meter import WHOLE, Framing, WireMeter
-from tallygate.gateway.wire.partial import is_json
-from tallygate.gateway.wire.skim import Nesting, Skimmer
+from tallygate.wire.meter import WHOLE, Framing, WireMeter
+from tallygate.wire.partial import is_json
+from tallygate.wire.skim import Nesting, Skimmer
 
 _PIECE = 64 * 1024
 _SPACE = b" \t\r\n"

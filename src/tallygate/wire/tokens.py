@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tallygate.gateway.wire.interface import Usage
+from tallygate.wire.interface import Usage
 
 MOST = 10**12
 """No call has as many tokens: a larger number is a provider's mistake and must not poison a counter for ever."""

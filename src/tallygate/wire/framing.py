@@ -1,9 +1,9 @@
 """Which framing the body of a reply has."""
 
-from tallygate.gateway.wire.decoding import framing_for
-from tallygate.gateway.wire.documents import Document, Sniffed
-from tallygate.gateway.wire.meter import Framing
-from tallygate.gateway.wire.sse import EventStream
+from tallygate.wire.decoding import framing_for
+from tallygate.wire.documents import Document, Sniffed
+from tallygate.wire.meter import Framing
+from tallygate.wire.sse import EventStream
 
 
 def framing_of(stream: bool, status: int, content_encoding: str, hide_usage: bool) -> Framing:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tallygate.errors import ErrorType
-from tallygate.gateway.wire import WIRES, Usage
+from tallygate.wire import WIRES, Usage
 
 from .golden import CHAT_USAGE, JSON, RESPONSE_USAGE, document, feed, response
 

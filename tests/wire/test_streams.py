@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.errors import ErrorType
-from tallygate.gateway.wire import WIRES, Meter, Usage
+from tallygate.wire import WIRES, Meter, Usage
 
 from .golden import CHAT_MODEL, GOLDEN, ROLE, Golden, chat, chat_usage, feed
 

@@ -2,7 +2,7 @@
 
 import zlib
 
-from tallygate.gateway.wire.meter import Framing, WireMeter
+from tallygate.wire.meter import Framing, WireMeter
 
 READABLE = frozenset(("gzip", "x-gzip", "deflate"))
 """Content codings that can be undone here."""
