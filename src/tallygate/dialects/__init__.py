@@ -9,6 +9,7 @@ from tallygate.dialects.aurora import AURORA
 from tallygate.dialects.boundaries import boundaries, table_schema
 from tallygate.dialects.checks import DialectClash, merge
 from tallygate.dialects.families import Dialect, DialectError
+from tallygate.dialects.gatewayz import GATEWAYZ
 from tallygate.dialects.hyperagent import HYPERAGENT
 from tallygate.dialects.otel import OTEL
 from tallygate.dialects.plan import Page, Plan
@@ -28,7 +29,9 @@ __all__ = [
     "table_schema",
 ]
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (TALLYGATE, OTEL, AURORA, HYPERAGENT, ARCHESTRA)}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (TALLYGATE, OTEL, AURORA, GATEWAYZ, HYPERAGENT, ARCHESTRA)
+}
 """The dialects that come with Tallygate, by name."""
 
 
