@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from benchmarks.harness import Operation, machine, nanoseconds, print_table, time_operations
-from tallygate.wire import WIRES
+from tallygate.wire.formats import WIRES
 
 CHAT = (
     b'data: {"id":"chatcmpl-9czLmTqXJp4vB2","object":"chat.completion.chunk","created":1750000000,'

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from tallygate.errors import ErrorType
-from tallygate.wire import WIRES, Meter, Usage
+from tallygate.wire import Meter, Usage
+from tallygate.wire.formats import WIRES
 
 JSON = dict[str, Any]
 

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from tallygate.errors import ErrorType
-from tallygate.wire import WIRES, Usage
+from tallygate.wire import Usage
+from tallygate.wire.formats import WIRES
 
 from .golden import CHAT_USAGE, JSON, RESPONSE_USAGE, document, feed, response
 

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from tallygate.errors import ErrorType
-from tallygate.wire import WIRES
+from tallygate.wire.formats import WIRES
 
 from .golden import document
 

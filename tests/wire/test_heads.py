@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallygate.wire import WIRES, BadRequest, Head
+from tallygate.wire import BadRequest, Head
+from tallygate.wire.formats import WIRES
 
 IN_BODY = [name for name in WIRES if name != "gemini_generate"]
 CHATS = ["openai_chat", "openai_completions"]

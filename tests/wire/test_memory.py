@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tallygate.wire import WIRES, Meter, Usage
+from tallygate.wire import Meter, Usage
+from tallygate.wire.formats import WIRES
 
 MB = 1_000_000
 BOUND = 3 * MB

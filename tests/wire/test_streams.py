@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.errors import ErrorType
-from tallygate.wire import WIRES, Meter, Usage
+from tallygate.wire import Meter, Usage
+from tallygate.wire.formats import WIRES
 
 from .golden import CHAT_MODEL, GOLDEN, ROLE, Golden, chat, chat_usage, feed
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tallygate.errors import ErrorType
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.routes import Route
-from tallygate.wire import WIRES
+from tallygate.wire.formats import WIRES
 
 if TYPE_CHECKING:
     from tallygate.gateway.routing import Deployment

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from tallygate.wire import WIRES
+from tallygate.wire.formats import WIRES
 from tallygate.wire.interface import Wire
 
 

@@ -1,25 +1,5 @@
 """Wire formats: the APIs that can be metered from the bytes that pass by. Knows nothing of gateways or clients."""
 
-from collections.abc import Mapping
-
-from tallygate.wire.anthropic_messages import ANTHROPIC_MESSAGES
-from tallygate.wire.gemini_generate import GeminiGenerate
 from tallygate.wire.interface import BadRequest, Failure, Head, Meter, Usage, Wire
-from tallygate.wire.openai_chat import OpenAIChat
-from tallygate.wire.openai_completions import OpenAICompletions
-from tallygate.wire.openai_embeddings import OPENAI_EMBEDDINGS
-from tallygate.wire.openai_responses import OPENAI_RESPONSES
 
-__all__ = ["WIRES", "BadRequest", "Failure", "Head", "Meter", "Usage", "Wire"]
-
-_ALL: tuple[Wire, ...] = (
-    OpenAIChat(),
-    OpenAICompletions(),
-    OPENAI_RESPONSES,
-    OPENAI_EMBEDDINGS,
-    ANTHROPIC_MESSAGES,
-    GeminiGenerate(),
-)
-
-WIRES: Mapping[str, Wire] = {wire.name: wire for wire in _ALL}
-"""Every wire format by name."""
+__all__ = ["BadRequest", "Failure", "Head", "Meter", "Usage", "Wire"]
