@@ -8,6 +8,7 @@ from tallygate.dialects.archestra import ARCHESTRA
 from tallygate.dialects.aurora import AURORA
 from tallygate.dialects.boundaries import boundaries, table_schema
 from tallygate.dialects.checks import DialectClash, merge
+from tallygate.dialects.erato import ERATO
 from tallygate.dialects.families import Dialect, DialectError
 from tallygate.dialects.gatewayz import GATEWAYZ
 from tallygate.dialects.hyperagent import HYPERAGENT
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (TALLYGATE, OTEL, AURORA, GATEWAYZ, HYPERAGENT, ARCHESTRA)
+    dialect.name: dialect for dialect in (TALLYGATE, OTEL, ERATO, AURORA, GATEWAYZ, ARCHESTRA, HYPERAGENT)
 }
 """The dialects that come with Tallygate, by name."""
 

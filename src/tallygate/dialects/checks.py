@@ -112,7 +112,11 @@ class _Check:
         name = self.family.name
         if not METRIC_NAME.match(name):
             raise self.error("not a metric name", "use letters, digits, _ and :, not beginning with a digit")
-        if isinstance(self.family, families.Counter) and not (name.endswith("_total") and len(name) > 6):
+        ends_in_total = name.endswith("_total") and len(name) > 6
+        if isinstance(self.family, families.BareCounter):
+            if ends_in_total:
+                raise self.error("the name of a bare counter ends in _total", "declare it as a Counter")
+        elif isinstance(self.family, families.Counter) and not ends_in_total:
             raise self.error("the name of a counter must end in _total", f"call it {name}_total")
         if isinstance(self.family, Info) and not (name.endswith("_info") and len(name) > 5):
             raise self.error("the name of an info must end in _info", f"call it {name}_info")

@@ -160,6 +160,13 @@ class Counter(Family):
 
 
 @dataclass(frozen=True)
+class BareCounter(Counter):
+    """A counter whose promised name does not end in ``_total``; OpenMetrics, which has none such, calls it unknown."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
 class Gauge(Family):
     """Goes up and down. Reads a fact's gauges, each combined over the live workers as the fact says."""
 
