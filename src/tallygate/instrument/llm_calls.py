@@ -1,0 +1,307 @@
+"""What the instrumentations of LLM libraries share: one call as its library makes it, and the streams that it gives.
+
+Nothing here raises into the program: what goes wrong with the reading is counted as dropped, and the call goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextvars import ContextVar
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from tallygate.errors import ErrorType, error_type_of_status
+from tallygate.facts import LLMCall
+from tallygate.record.classify import NO_STATUS, ending_of
+from tallygate.wire.errors import failure_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tallygate.record.recorder import Recorder
+    from tallygate.wire.interface import Usage
+
+T = TypeVar("T")
+
+ongoing: Final[ContextVar[ObservedCall | None]] = ContextVar("tallygate_ongoing_llm_call", default=None)
+"""The call whose requests are being sent; not while a stream is read."""
+
+
+class Reader(Protocol):
+    """Knows one API of a library: what a reply and an event of a stream say."""
+
+    operation: str
+    """In the words of the GenAI conventions: chat, text_completion, embeddings, generate_content."""
+    endpoint: str
+    """The provider's path as a label."""
+
+    def whole(self, call: ObservedCall, reply: Any) -> None:
+        """Read a reply: the library's own object, or the dict of its JSON. May raise: then it counts as dropped."""
+
+    def event(self, call: ObservedCall, event: Any) -> None:
+        """Read one event of a stream, likewise; says ``call.tracker.content()`` for a content delta."""
+
+
+class ObservedCall:
+    """One call, with the requests that it makes on the wire; it ends once, whichever of the ways is first."""
+
+    __slots__ = (
+        "__weakref__",
+        "_headers",
+        "_limited",
+        "_lost",
+        "_seconds",
+        "_sent",
+        "_status",
+        "_unread",
+        "complete",
+        "failure",
+        "over",
+        "reader",
+        "reading",
+        "recorder",
+        "said_something",
+        "stream",
+        "tracker",
+    )  # fmt: skip
+
+    def __init__(self, recorder: Recorder, reader: Reader, provider: str, model: str, stream: bool) -> None:
+        """Its clock starts now."""
+        self.recorder, self.reader, self.stream = recorder, reader, stream
+        self.tracker = recorder.track_llm_call(provider, model, reader.operation, reader.endpoint, None, stream).start()
+        self.failure: ErrorType | None = None
+        """An error that the reply told."""
+        self.complete = False
+        """Whether the reply's own end was seen."""
+        self.said_something = False
+        """Whether there was any content."""
+        self.reading = False
+        """Whether the library is fetching the next event just now: what it closes then was not closed by its user."""
+        self.over = False
+        self._limited = False
+        self._sent = 0.0
+        self._seconds = self._headers = None  # type: float | None
+        self._status: int | None = None
+        self._lost = ""
+        self._unread = False
+
+    # Requests on the wire
+
+    def sending(self) -> None:
+        """A request leaves. The one before it, if any, is retried by this one."""
+        if self._sent:
+            self._end_attempt(self._retried())
+        self._sent = perf_counter()
+        self._seconds = self._headers = self._status = None
+
+    def answered(self, status: int, unread: bool = False) -> None:
+        """The request has its answer; ``unread``: the head of it, and the body is still to be read."""
+        seconds = perf_counter() - self._sent
+        self._status, self._unread = status, unread
+        if unread:
+            self._headers = seconds
+            if status < 400:
+                self.tracker.headers()
+        else:
+            self._seconds = seconds
+        if status == 429:
+            self._limited = True
+            self.tracker.rate_limited()
+
+    def unanswered(self, problem: BaseException) -> None:
+        """The request failed on the way."""
+        self._seconds = perf_counter() - self._sent
+        self._lost = ending_of(problem, replied(problem)).error_type
+
+    @property
+    def unread(self) -> bool:
+        """Whether the body of the last answer is read after the library has returned."""
+        return self._unread and (self._status or 0) < 400
+
+    def _retried(self) -> str:
+        if self._status is None:
+            return self._lost
+        return error_type_of_status(self._status).value if self._status >= 400 else ""
+
+    def _end_attempt(self, error_type: str) -> None:
+        if self._sent:
+            seconds = perf_counter() - self._sent if self._seconds is None else self._seconds
+            self.tracker.attempt(
+                seconds=seconds,
+                seconds_to_headers=self._headers,
+                status_code=self._status or NO_STATUS,
+                error_type=error_type,
+            )
+            self._sent = 0.0
+
+    # What the reply says
+
+    def whole(self, reply: Any) -> None:
+        """A reply that is no stream is here."""
+        try:
+            self.reader.whole(self, reply)
+        except Exception as problem:
+            self.recorder.failed(LLMCall, problem)
+
+    def event(self, event: Any) -> None:
+        """The next event of a stream is here."""
+        if not self.over:
+            try:
+                self.reader.event(self, event)
+            except Exception as problem:
+                self.recorder.failed(LLMCall, problem)
+
+    def content(self) -> None:
+        """For readers: a content delta (text, tool call, reasoning) just arrived."""
+        self.said_something = True
+        self.tracker.content()
+
+    def usage(self, usage: Usage | None) -> None:
+        """For readers: what the provider reported; a later report replaces an earlier one."""
+        if usage is not None:
+            self.tracker.usage(
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cache_read_tokens,
+                usage.cache_write_tokens,
+                usage.reasoning_tokens,
+            )
+
+    def failed_with(self, error: Any) -> None:
+        """For readers: an error that came in the reply, as JSON; the first stays."""
+        self.failure = self.failure or failure_of(200, error).error_type
+
+    def filtered(self, said_something: bool) -> None:
+        """For readers: a filter ended the answer, which is a failure when it left nothing of it."""
+        if not said_something:
+            self.failure = self.failure or ErrorType.POLICY_CONTENT_FILTER
+
+    # Endings
+
+    def ended(self) -> None:
+        """The reply came to its end. A stream that did not say its own end was cut."""
+        failure = self.failure
+        if failure is None and self.stream and not self.complete:
+            failure = ErrorType.PROVIDER_STREAM_CUT
+        if failure is None:
+            self._finish("completed", self._status or 200, "")
+        else:
+            self._finish("failed", self._status or 200, failure.value)
+
+    def closed(self) -> None:
+        """Its user closed or dropped it: cancelled, unless the reply had said all but its last words."""
+        if not self.over:
+            if self.complete or self.failure is not None:
+                self.ended()
+            else:
+                self.fail(GeneratorExit())
+
+    def fail(self, problem: BaseException) -> None:
+        """The library raised this."""
+        if self.over:
+            return
+        try:
+            ending = ending_of(problem, self._unread or replied(problem))
+            error_type = ending.error_type
+            body = getattr(problem, "body", None)
+            if ending.outcome == "failed" and isinstance(body, dict):
+                status = getattr(problem, "status_code", None)
+                error_type = failure_of(status if isinstance(status, int) else 200, body).error_type.value
+        except Exception as own_problem:  # an exception whose attributes raise
+            self.recorder.failed(LLMCall, own_problem)
+            self._finish("failed", NO_STATUS, ErrorType.OTHER.value)
+            return
+        if error_type == ErrorType.PROVIDER_RATE_LIMIT and not self._limited:
+            self.tracker.rate_limited()
+        self._finish(ending.outcome, ending.status_code, error_type)
+
+    def _finish(self, outcome: str, status_code: int | str, error_type: str) -> None:
+        if not self.over:
+            self.over = True
+            self._end_attempt(error_type)
+            self.tracker.finish(outcome, status_code, error_type)
+
+
+def replied(problem: BaseException) -> bool:
+    """Whether the head of a reply had arrived before this exception of an HTTP client: it was reading the body then."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        trace: TracebackType | None = cause.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_qualname in ("Response.read", "Response.aread"):
+                return True
+            trace = trace.tb_next
+        cause = cause.__cause__
+    return False
+
+
+def watched(items: Iterator[T], call: ObservedCall) -> Generator[T]:
+    """These items, each told to the call as it passes."""
+    call.reading = True
+    try:
+        for item in items:
+            call.event(item)
+            call.reading = False
+            yield item
+            call.reading = True
+    except GeneratorExit:
+        call.closed()
+        _close(items)
+        raise
+    except BaseException as problem:
+        call.fail(problem)
+        raise
+    else:
+        call.ended()
+    finally:
+        call.reading = False
+
+
+async def watched_async(items: AsyncIterator[T], call: ObservedCall) -> AsyncGenerator[T]:
+    """The same for asynchronous ones."""
+    call.reading = True
+    try:
+        async for item in items:
+            call.event(item)
+            call.reading = False
+            yield item
+            call.reading = True
+    except GeneratorExit:
+        call.closed()
+        aclose: Callable[[], Any] | None = getattr(items, "aclose", None)
+        if aclose is not None:
+            await aclose()
+        raise
+    except BaseException as problem:
+        call.fail(problem)
+        raise
+    else:
+        call.ended()
+    finally:
+        call.reading = False
+
+
+def _close(items: Iterator[Any]) -> None:
+    close: Callable[[], None] | None = getattr(items, "close", None)
+    if close is not None:
+        close()
+
+
+def member(source: Any, name: str) -> Any:
+    """A member of a JSON object, or of a library's (pydantic) object made of one; None when it has none."""
+    if isinstance(source, dict):
+        return source.get(name)
+    found = source.__dict__.get(name)
+    if found is None:
+        further = getattr(source, "__pydantic_extra__", None)
+        if further:
+            return further.get(name)
+    return found
+
+
+def plain(source: Any) -> Any:
+    """A library's (pydantic) object as the dict it was made of, its members likewise; anything else as it is."""
+    if isinstance(source, dict) or not hasattr(source, "__pydantic_extra__"):
+        return source
+    members = {**source.__dict__, **(source.__pydantic_extra__ or {})}
+    return {name: plain(value) if hasattr(value, "__pydantic_extra__") else value for name, value in members.items()}
