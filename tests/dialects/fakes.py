@@ -86,11 +86,12 @@ class FakeFamily:
         factor: float | None = None,
         le: Sequence[str] | None = None,
         bucket_map: Sequence[int] | None = None,
+        quantiles: Sequence[str] | None = None,
         combine: str = "sum",
         scale: int = 0,
     ) -> None:
         self.name, self.type, self.help, self.unit, self.combine = name, type, help, unit, combine
-        self.scale = scale
+        self.scale, self.quantiles = scale, quantiles
         self.exponent, self.factor, self.le, self.bucket_map = exponent, factor, le, bucket_map
         self.sources: dict[str, list[tuple[int, int]]] = {}
         self.texts: dict[str, str] = {}

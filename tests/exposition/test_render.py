@@ -94,6 +94,28 @@ def test_several_sources_of_a_histogram_add_up(renderer: ModuleType) -> None:
     ]
 
 
+def test_a_quantile_is_the_middle_of_the_bucket_that_its_rank_lies_in(renderer: ModuleType) -> None:
+    family = renderer.Family(
+        "wait_seconds", "summary", "", "", exponent=-1, le=["1", "2", "4"], bucket_map=[0, 1, 2, 3],
+        quantiles=["0", "0.1", "0.5", "0.51", "0.9", "1"],
+    )  # fmt: skip
+    family.add(family.series('a="b"'), 0, 0)
+    family.series("")
+    page = renderer.render([family], [cells(215, 1, 4, 4, 1)], "openmetrics", {}).decode()
+    assert page == (
+        "# TYPE wait_seconds summary\n"
+        'wait_seconds{a="b",quantile="0"} 0.5\nwait_seconds{a="b",quantile="0.1"} 0.5\n'
+        'wait_seconds{a="b",quantile="0.5"} 1.5\nwait_seconds{a="b",quantile="0.51"} 3\n'
+        'wait_seconds{a="b",quantile="0.9"} 3\nwait_seconds{a="b",quantile="1"} 4\n'
+        'wait_seconds_sum{a="b"} 21.5\nwait_seconds_count{a="b"} 10\n'
+        'wait_seconds{quantile="0"} NaN\nwait_seconds{quantile="0.1"} NaN\n'
+        'wait_seconds{quantile="0.5"} NaN\nwait_seconds{quantile="0.51"} NaN\n'
+        'wait_seconds{quantile="0.9"} NaN\nwait_seconds{quantile="1"} NaN\n'
+        "wait_seconds_sum 0\nwait_seconds_count 0\n"
+        "# EOF\n"
+    )
+
+
 def test_summary_has_sum_and_count(renderer: ModuleType) -> None:
     family = renderer.Family("wait_ms", "summary", "", "", exponent=-1, bucket_map=[0, 0])
     family.add(family.series('a="b"'), 0, 0)
@@ -256,6 +278,11 @@ def test_what_cannot_be_is_refused(renderer: ModuleType) -> None:
         ("x", "histogram", {"le": ["one"], "bucket_map": [0]}, "no number"),
         ("x", "histogram", {"le": ["1"], "bucket_map": [0, 2]}, "beyond its 2 buckets"),
         ("x", "summary", {"le": ["1"], "bucket_map": [0]}, "shows no buckets"),
+        ("x", "summary", {"quantiles": ["0.5"], "bucket_map": [0]}, "quantiles need them"),
+        ("x", "histogram", {"quantiles": ["0.5"], "le": ["1"], "bucket_map": [0]}, "only summaries have quantiles"),
+        ("x", "summary", {"quantiles": ["1.1"], "le": ["1"], "bucket_map": [0]}, "none of 0 to 1"),
+        ("x", "summary", {"quantiles": ["NaN"], "le": ["1"], "bucket_map": [0]}, "none of 0 to 1"),
+        ("x", "summary", {"quantiles": ["half"], "le": ["1"], "bucket_map": [0]}, "no number"),
         ("x", "gauge", {"exponent": 65}, "beyond 64"),
     ]
     for name, type, options, problem in refused:

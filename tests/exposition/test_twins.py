@@ -49,7 +49,11 @@ def families(draw: st.DrawFn) -> Described:
     }
     length = 1
     if type in ("histogram", "summary"):
-        own = draw(bounds) if type == "histogram" else []
+        own = draw(bounds)
+        if type == "summary":
+            quantiles = draw(st.lists(st.decimals(0, 1, places=3), max_size=3)) if own else []
+            own = own if quantiles else []
+            options["quantiles"] = [str(quantile) for quantile in quantiles]
         options["le"] = [f"{bound:f}" for bound in own]
         options["bucket_map"] = draw(st.lists(st.integers(0, len(own)), min_size=1, max_size=8))
         length += len(options["bucket_map"])

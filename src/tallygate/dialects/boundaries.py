@@ -10,7 +10,7 @@ from tallygate.ledger.schema import Kind, MeasureSchema, TableSchema
 
 
 def boundaries(dialects: Iterable[Iterable[Family]]) -> Mapping[Distribution, tuple[int, ...]]:
-    """The bucket boundaries of every distribution that some dialect shows as a histogram, in units of its cells.
+    """The bucket boundaries of every distribution of which some dialect shows the spread, in units of its cells.
 
     Distributions that share a family (``split``) get the same boundaries, as the family has one set of buckets.
     """
@@ -24,8 +24,7 @@ def boundaries(dialects: Iterable[Iterable[Family]]) -> Mapping[Distribution, tu
             together = set(members).union(*(groups.get(member, ()) for member in members))
             groups |= dict.fromkeys(together, together)
             for member in members:
-                bounds = family.boundaries() if isinstance(family, Histogram) else ()
-                asked.setdefault(member, set()).update(map(int, bounds))
+                asked.setdefault(member, set()).update(map(int, family.boundaries()))
     return {
         measure: tuple(sorted(set().union(*(asked.get(member, ()) for member in together))))
         for measure, together in groups.items()

@@ -92,6 +92,8 @@ class _Check:
         self.unit()
         if isinstance(self.family, Histogram):
             self.buckets(self.family)
+        if isinstance(self.family, Summary):
+            self.quantiles(self.family)
 
     def error(self, problem: str, mend: str) -> DialectError:
         return DialectError(self.dialect, self.family.name, problem, mend)
@@ -191,6 +193,19 @@ class _Check:
     def unit(self) -> None:
         if self.family.unit and not self.family.base.endswith(f"_{self.family.unit}"):
             raise self.error(f"the name does not end in its unit {self.family.unit!r}", "rename it, or leave unit out")
+
+    def quantiles(self, family: Summary) -> None:
+        if not family.quantiles:
+            if any(family.within):
+                raise self.error("tells within which bounds, and no quantiles", "give quantiles=(0.5, 0.99) too")
+            return
+        if any(not 0 <= share <= 1 for share in family.shares) or len(set(family.shares)) < len(family.shares):
+            raise self.error("its quantiles are not different numbers from 0 to 1", "give quantiles=(0.5, 0.99)")
+        step = Decimal(1).scaleb(family.measures[0].exponent) * family.factor
+        low, high = (Decimal(str(end)) for end in family.within)
+        if not 10 * step <= low < high or any((end / step) % 1 for end in (low, high)):
+            problem = f"quantiles cannot be told within {low} and {high}"
+            raise self.error(problem, f"give within=(low, high), ascending multiples of {step}, low at least tenfold")
 
     def buckets(self, family: Histogram) -> None:
         if not family.buckets:

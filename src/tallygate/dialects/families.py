@@ -194,10 +194,33 @@ class Histogram(Family):
 
 @dataclass(frozen=True)
 class Summary(Family):
-    """How many a distribution had, and their sum. Without quantiles: those of several series cannot be added up."""
+    """How many a distribution had, their sum, and quantiles of all that were ever recorded.
+
+    A quantile is told from the buckets that the ledger keeps for it: between the two bounds of ``within``, in the
+    family's own unit, it is less than 5 % off the value of its rank; below the lower one it is half of that bound at
+    most, above the upper one it is that bound. Quantiles of several series cannot be added up: a histogram's can.
+    """
 
     kind: ClassVar[str] = "summary"
     suffixes: ClassVar[tuple[str, ...]] = ("_sum", "_count", "_created")
+
+    quantiles: tuple[Number, ...] = ()
+    within: tuple[Number, Number] = (0, 0)
+
+    @property
+    def shares(self) -> tuple[Decimal, ...]:
+        """``quantiles`` exactly as they were written."""
+        return tuple(Decimal(str(quantile)) for quantile in self.quantiles)
+
+    def boundaries(self) -> tuple[Decimal, ...]:
+        """The bounds of its buckets in units of the ledger's cells, none more than a tenth above the one before it."""
+        if not self.quantiles:
+            return ()
+        low, high = ((Decimal(str(end)) / self.factor).scaleb(-self.measures[0].exponent) for end in self.within)
+        bounds = [low]
+        while bounds[-1] < high:
+            bounds.append(min(high, Decimal(int(bounds[-1] * 11 / 10))))
+        return tuple(bounds)
 
 
 @dataclass(frozen=True)

@@ -86,18 +86,37 @@ class TableReader(Generic[F]):
             family.shown_unit,
             exponent=(family.measures[0].exponent if family.measures else 0) + (shift or 0),
             factor=float(family.factor) if shift is None else None,
-            le=[plain(bound) for bound in family.bounds] if isinstance(family, Histogram) else None,
+            le=self._le(family),
             bucket_map=self._bucket_map(family) if spread else None,
+            quantiles=[plain(share) for share in family.shares] if isinstance(family, Summary) else None,
             combine={"latest": "max"}.get(gauges[0], gauges[0]) if gauges else "sum",
             scale=shift or 0,
         )
 
+    def _le(self, family: Family) -> list[str] | None:
+        """The upper bounds of its buckets, in its own unit."""
+        if isinstance(family, Histogram):
+            return [plain(bound) for bound in family.bounds]
+        if not isinstance(family, Summary):
+            return None
+        exponent, factor = family.measures[0].exponent, family.factor
+        return [plain(Decimal(bound).scaleb(exponent) * factor) for bound in self._own_bounds(family)]
+
+    def _own_bounds(self, family: Family) -> Sequence[int]:
+        """The same in units of the ledger's cells; for quantiles, all that the ledger keeps."""
+        if isinstance(family, Histogram):
+            return [int(bound) for bound in family.boundaries()]
+        return self._kept(family.measures[0]) if isinstance(family, Summary) and family.quantiles else ()
+
+    def _kept(self, measure: Measure) -> Sequence[int]:
+        return next(column for column in self._schema.measures if column.name == measure.name).boundaries
+
     def _bucket_map(self, family: Family) -> list[int]:
         """For each bucket the ledger keeps, the family's own bucket that it lies in. KeyError: a bound is not kept."""
-        own = [int(bound) for bound in family.boundaries()] if isinstance(family, Histogram) else []
+        own = self._own_bounds(family)
         maps = []
         for measure in family.measures:
-            kept = next(column for column in self._schema.measures if column.name == measure.name).boundaries
+            kept = self._kept(measure)
             if missing := sorted(set(own) - set(kept)):
                 raise KeyError(f"the bucket {missing[0]} (in cells) of {measure.name}")
             maps.append([bisect_left(own, boundary) for boundary in kept] + [len(own)])

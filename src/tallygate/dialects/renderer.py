@@ -25,7 +25,8 @@ class FamilyFactory(Protocol[F_co]):
 
     Its values are cells times 10**exponent, times factor where that is no power of ten. scale: its unit is 10**-scale
     of the measure's base unit (3 for milliseconds), for what is not kept in cells. le: upper bounds of its buckets.
-    bucket_map: for each bucket of the ledger, which of the family's it lies in. combine: how sources make one value.
+    bucket_map: for each bucket of the ledger, which of the family's it lies in. quantiles: what a summary tells from
+    its buckets. combine: how sources make one value.
     """
 
     def __call__(
@@ -39,6 +40,7 @@ class FamilyFactory(Protocol[F_co]):
         factor: float | None = None,
         le: Sequence[str] | None = None,
         bucket_map: Sequence[int] | None = None,
+        quantiles: Sequence[str] | None = None,
         combine: str = "sum",
         scale: int = 0,
     ) -> F_co: ...

@@ -18,7 +18,7 @@ SCALAR: Final = 0
 HISTOGRAM: Final = 1
 """A line per bucket, ``_sum`` and ``_count``."""
 SUMMARY: Final = 2
-"""``_sum`` and ``_count``."""
+"""A line per quantile, ``_sum`` and ``_count``."""
 
 FORMATS: Final = ("text", "openmetrics")
 """What ``render`` writes. ``text`` is the body of the text formats 0.0.4 and 1.0.0, which is the same."""
@@ -26,6 +26,8 @@ FORMATS: Final = ("text", "openmetrics")
 COMBINES: Final = ("sum", "max", "min")
 EXPONENT_LIMIT: Final = 64
 BUCKET_LIMIT: Final = 1 << 12
+BILLION: Final = 10**9
+"""Parts that quantiles are counted in."""
 METRIC_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
 
 TEXT_TYPES: Final = {
@@ -48,9 +50,11 @@ class Options(TypedDict, total=False):
     factor: float | None
     """What the value is also multiplied with, as a double, where that is no power of ten."""
     le: Sequence[str] | None
-    """Finite upper bounds of a histogram's buckets, ascending decimals: "0.1", "1", "2.5"."""
+    """Finite upper bounds of buckets, ascending decimals: "0.1", "1", "2.5". Of a summary, those of its quantiles."""
     bucket_map: Sequence[int] | None
     """For each bucket of the ledger, which of the family's buckets (the last is +Inf) it lies in."""
+    quantiles: Sequence[str] | None
+    """What a summary shows besides sum and count, between 0 and 1: "0.5", "0.99"."""
     combine: str
     """How several sources of one series combine: sum, max or min."""
     scale: int
@@ -85,6 +89,10 @@ class Prepared(NamedTuple):
     """10**abs(exponent)."""
     scale_step: float
     """10**abs(scale)."""
+    quantiles: tuple[tuple[bytes, int], ...]
+    """``quantile="0.5"} `` and how many parts of a billion it is, for each quantile."""
+    middles: tuple[bytes, ...]
+    """What a quantile that lies in a bucket is said to be, for each bucket of a summary with quantiles."""
 
 
 def prepare(
@@ -97,6 +105,7 @@ def prepare(
     factor: float | None = None,
     le: Sequence[str] | None = None,
     bucket_map: Sequence[int] | None = None,
+    quantiles: Sequence[str] | None = None,
     combine: str = "sum",
     scale: int = 0,
 ) -> Prepared:
@@ -111,7 +120,8 @@ def prepare(
         raise ValueError(f"family {name!r}: an exponent is beyond {EXPONENT_LIMIT}")
     shape = {"histogram": HISTOGRAM, "summary": SUMMARY}.get(type, SCALAR)
     les = tuple(le or ())
-    buckets = _bucket_map(name, shape, les, bucket_map)
+    shares = _quantiles(name, shape, quantiles or ())
+    buckets = _bucket_map(name, shape, les, bucket_map, bool(shares))
     bounds = _bounds(name, les)
     counts = type == "counter" and name.endswith("_total")
     return Prepared(
@@ -135,6 +145,8 @@ def prepare(
         counts or shape == HISTOGRAM,
         float(10 ** abs(exponent)),
         float(10 ** abs(scale)),
+        shares,
+        _middles(les) if shares else (),
     )
 
 
@@ -173,15 +185,37 @@ def _bucket(le: str) -> bytes:
     return f'le="{le}"}} '.encode()
 
 
-def _bucket_map(name: str, shape: int, les: tuple[str, ...], bucket_map: Sequence[int] | None) -> tuple[int, ...]:
+def _quantiles(name: str, shape: int, quantiles: Sequence[str]) -> tuple[tuple[bytes, int], ...]:
+    if quantiles and shape != SUMMARY:
+        raise ValueError(f"family {name!r}: only summaries have quantiles")
+    try:
+        parts = [Decimal(quantile) * BILLION for quantile in quantiles]
+    except InvalidOperation:
+        raise ValueError(f"family {name!r}: a quantile of {tuple(quantiles)} is no number") from None
+    if not all(part.is_finite() and 0 <= part <= BILLION and part == int(part) for part in parts):
+        raise ValueError(f"family {name!r}: a quantile of {tuple(quantiles)} is none of 0 to 1 in steps of 10^-9")
+    return tuple((f'quantile="{text}"}} '.encode(), int(part)) for text, part in zip(quantiles, parts, strict=True))
+
+
+def _middles(les: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The middle of every bucket, where the first begins at 0 and the one without an end is where it begins."""
+    bounds = [Decimal(le) for le in les]
+    first = bounds[0] / 2 if bounds[0] > 0 else bounds[0]
+    middles = [first, *((a + b) / 2 for a, b in pairwise(bounds)), bounds[-1]]
+    return tuple(f"{middle.normalize() + 0:f}".encode() for middle in middles)
+
+
+def _bucket_map(
+    name: str, shape: int, les: tuple[str, ...], bucket_map: Sequence[int] | None, has_quantiles: bool
+) -> tuple[int, ...]:
     if shape == SCALAR:
         if les or bucket_map:
             raise ValueError(f"family {name!r}: only histograms and summaries have buckets")
         return ()
     if not bucket_map:
         raise ValueError(f"family {name!r}: needs bucket_map, one entry per bucket of the ledger")
-    if shape == SUMMARY and les:
-        raise ValueError(f"family {name!r}: a summary shows no buckets")
+    if shape == SUMMARY and bool(les) is not has_quantiles:
+        raise ValueError(f"family {name!r}: a summary shows no buckets, and quantiles need them: give both or none")
     if len(bucket_map) > BUCKET_LIMIT:
         raise ValueError(f"family {name!r}: more than {BUCKET_LIMIT} buckets")
     if any(not 0 <= bucket <= len(les) for bucket in bucket_map):

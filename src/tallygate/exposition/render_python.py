@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from threading import Lock
 from typing import Final, NamedTuple, TypeVar, Unpack
 
-from tallygate.exposition.family import FORMATS, HISTOGRAM, SCALAR, Layout, Options, prepare
+from tallygate.exposition.family import BILLION, FORMATS, HISTOGRAM, SCALAR, Layout, Options, Prepared, prepare
 from tallygate.exposition.numbers import cleaned, number, shifted
 from tallygate.ledger.interface import Exemplar
 
@@ -174,9 +175,20 @@ def _spread(
                 at = (series, bucket)
                 shown = _shown(family, latest[at]) if at in latest else ""
                 yield f"{name}_bucket{{{before}{le.decode()}{running}{shown}\n".encode()
+        for quantile, parts in prepared.quantiles:
+            yield f"{name}{{{before}{quantile.decode()}{_quantile(prepared, counts[series], running, parts)}\n".encode()
         braced = f"{{{text}}}" if text else ""
         yield f"{name}_sum{braced} {_value(family, sums[series])}\n{name}_count{braced} {running}\n".encode()
         pauses.take()
+
+
+def _quantile(prepared: Prepared, counts: Sequence[int], total: int, parts: int) -> str:
+    """The middle of the bucket in which the value of this rank lies; NaN when there is none."""
+    if total <= 0:
+        return "NaN"
+    rank = max(1, -(-total * parts // BILLION))
+    reached = zip(prepared.middles, accumulate(counts), strict=True)
+    return next((middle for middle, running in reached if running >= rank), prepared.middles[-1]).decode()
 
 
 def _read(family: Family, index: int, length: int, buffers: Sequence[memoryview]) -> Sequence[int]:

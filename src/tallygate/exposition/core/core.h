@@ -63,6 +63,11 @@ typedef struct {
 } Layout;
 
 typedef struct {
+    Span label;     /* quantile="0.5"} */
+    uint32_t parts; /* of a billion */
+} Quantile;
+
+typedef struct {
     PyObject *labels; /* keeps text alive; shared with other families of the same labels */
     const char *text;
     uint32_t length, hash;
@@ -89,6 +94,9 @@ typedef struct {
     uint32_t bounds_count, map_length;
     double *bounds;
     uint16_t *bucket_map;
+    uint32_t quantiles_count; /* 0 but for a summary that shows some */
+    Quantile *quantiles;
+    Span *middles; /* what a quantile in a bucket is said to be */
 
     pthread_mutex_t adding;
     Segments series, sources, constants; /* of Series, Source and _Atomic(Constant *) */

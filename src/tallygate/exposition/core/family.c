@@ -39,16 +39,45 @@ static bool take_buckets(Family *family, PyObject *bounds, PyObject *map) {
     return true;
 }
 
+static bool take_span(Span *span, PyObject *bytes) {
+    if (bytes == NULL || !PyBytes_Check(bytes)) return PyErr_SetString(PyExc_TypeError, "a text is bytes"), false;
+    *span = (Span){PyBytes_AsString(bytes), (size_t)PyBytes_Size(bytes)};
+    return true;
+}
+
+static bool take_quantiles(Family *family, PyObject *quantiles, PyObject *middles) {
+    Py_ssize_t count = PyTuple_Size(quantiles), buckets = PyTuple_Size(middles);
+    if (count == 0) return true;
+    if (family->shape != SUMMARY || count > UINT16_MAX || buckets != (Py_ssize_t)family->bounds_count + 1)
+        return PyErr_SetString(PyExc_ValueError, "quantiles are a summary's, and need one text per bucket"), false;
+    family->quantiles = calloc((size_t)count, sizeof(Quantile));
+    family->middles = calloc((size_t)buckets, sizeof(Span));
+    if (family->quantiles == NULL || family->middles == NULL) return PyErr_NoMemory(), false;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *label;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(quantiles, i), "SI", &label, &family->quantiles[i].parts) ||
+            !take_span(&family->quantiles[i].label, label))
+            return false;
+    }
+    for (Py_ssize_t i = 0; i < buckets; i++) {
+        if (!take_span(&family->middles[i], PyTuple_GetItem(middles, i))) return false;
+        if (family->middles[i].length > NUMBER_LIMIT) return PyErr_SetString(PyExc_ValueError, "a number too long"), false;
+    }
+    family->quantiles_count = (uint32_t)count;
+    return true;
+}
+
 static PyObject *family_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
-    PyObject *prepared, *heads[2], *names[2], *buckets[2], *factor, *bounds, *map;
+    PyObject *prepared, *heads[2], *names[2], *buckets[2], *factor, *bounds, *map, *quantiles, *middles;
     int shape, exponent, scale, combine, exemplars;
     double step, scale_step;
     if (keywords != NULL && PyDict_Size(keywords) > 0)
         return PyErr_SetString(PyExc_TypeError, "Family takes what prepare() gives"), NULL;
     if (!PyArg_ParseTuple(args, "O!:Family", &PyTuple_Type, &prepared)) return NULL;
-    if (!PyArg_ParseTuple(prepared, "(SSO!)(SSO!)iiOiO!O!ipdd", &heads[0], &names[0], &PyTuple_Type, &buckets[0],
+    if (!PyArg_ParseTuple(prepared, "(SSO!)(SSO!)iiOiO!O!ipddO!O!", &heads[0], &names[0], &PyTuple_Type, &buckets[0],
                           &heads[1], &names[1], &PyTuple_Type, &buckets[1], &shape, &exponent, &factor, &scale,
-                          &PyTuple_Type, &bounds, &PyTuple_Type, &map, &combine, &exemplars, &step, &scale_step))
+                          &PyTuple_Type, &bounds, &PyTuple_Type, &map, &combine, &exemplars, &step, &scale_step,
+                          &PyTuple_Type, &quantiles, &PyTuple_Type, &middles))
         return NULL;
     Py_ssize_t shown = PyTuple_Size(bounds) + 1;
     if (PyTuple_Size(buckets[0]) != shown || PyTuple_Size(buckets[1]) != shown || shown > UINT16_MAX)
@@ -64,7 +93,8 @@ static PyObject *family_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     family->has_factor = factor != Py_None;
     if (family->has_factor) family->factor = PyFloat_AsDouble(factor);
     if (PyErr_Occurred() || !take_layout(&family->layouts[0], heads[0], names[0], buckets[0]) ||
-        !take_layout(&family->layouts[1], heads[1], names[1], buckets[1]) || !take_buckets(family, bounds, map)) {
+        !take_layout(&family->layouts[1], heads[1], names[1], buckets[1]) || !take_buckets(family, bounds, map) ||
+        !take_quantiles(family, quantiles, middles)) {
         Py_DECREF(family);
         return NULL;
     }
@@ -96,6 +126,8 @@ static void family_dealloc(Family *family) {
     free(family->slots);
     free(family->bounds);
     free(family->bucket_map);
+    free(family->quantiles);
+    free(family->middles);
     free(family->layouts[0].buckets);
     free(family->layouts[1].buckets);
     Py_XDECREF(family->prepared);

@@ -6,6 +6,7 @@
 
 #define LINE_LIMIT 512 /* bytes that the text of one line may take: a number and an exemplar */
 #define END_MARK "# EOF\n"
+#define BILLION 1000000000
 
 static const char BUCKET[] = "_bucket{", SUM_[] = "_sum", COUNT[] = "_count";
 
@@ -75,6 +76,17 @@ static bool scalar_texts(Page *page, const Shown *shown, bool traced) {
     return true;
 }
 
+/* The middle of the bucket in which the value of this rank lies; NaN when there is none. */
+static size_t write_quantile(char *out, const Family *family, const Total *counts, Total total, uint32_t parts) {
+    if (total <= 0) return memcpy(out, "NaN", 3), 3;
+    Total rank = (total * parts + (BILLION - 1)) / BILLION, running = counts[0];
+    uint32_t bucket = 0;
+    if (rank < 1) rank = 1;
+    while (running < rank && bucket < family->bounds_count) running += counts[++bucket];
+    memcpy(out, family->middles[bucket].text, family->middles[bucket].length);
+    return family->middles[bucket].length;
+}
+
 static bool spread_texts(Page *page, const Shown *shown, size_t width, bool traced) {
     const Family *family = shown->family;
     const Layout *layout = &family->layouts[page->format];
@@ -83,7 +95,9 @@ static bool spread_texts(Page *page, const Shown *shown, size_t width, bool trac
     if (family->shape == HISTOGRAM)
         for (size_t bucket = 0; bucket < buckets; bucket++)
             fixed += layout->name.length + sizeof BUCKET - 1 + layout->buckets[bucket].length + 1;
-    const size_t lines = (family->shape == HISTOGRAM ? buckets : 0) + 2;
+    for (uint32_t i = 0; i < family->quantiles_count; i++)
+        fixed += layout->name.length + 1 + family->quantiles[i].label.length + 1;
+    const size_t lines = (family->shape == HISTOGRAM ? buckets : family->quantiles_count) + 2;
     for (uint32_t series = 0; series < shown->series; series++) {
         if (unlikely(!room_for_lines(page, lines))) return false;
         const size_t place = (size_t)series * width;
@@ -95,6 +109,10 @@ static bool spread_texts(Page *page, const Shown *shown, size_t width, bool trac
             char *out = page->texts + page->texts_length;
             size_t length = write_total(out, running);
             end_text(page, length + write_latest(page, family, place + 1 + bucket, traced, out + length));
+        }
+        for (uint32_t i = 0; i < family->quantiles_count; i++) {
+            char *out = page->texts + page->texts_length;
+            end_text(page, write_quantile(out, family, totals + 1, running, family->quantiles[i].parts));
         }
         end_text(page, write_value(page->texts + page->texts_length, family, totals[0]));
         end_text(page, write_total(page->texts + page->texts_length, running));
@@ -172,6 +190,14 @@ static void spread_lines(const Family *family, const Layout *layout, const Serie
             put(pen, layout->buckets[bucket].text, layout->buckets[bucket].length);
             put_value(pen);
         }
+    }
+    for (uint32_t i = 0; i < family->quantiles_count; i++) {
+        put(pen, layout->name.text, layout->name.length);
+        *pen->out++ = '{';
+        put(pen, series->text, series->length);
+        if (series->length > 0) *pen->out++ = ',';
+        put(pen, family->quantiles[i].label.text, family->quantiles[i].label.length);
+        put_value(pen);
     }
     put(pen, layout->name.text, layout->name.length);
     put(pen, SUM_, sizeof SUM_ - 1);
