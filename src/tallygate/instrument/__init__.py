@@ -10,6 +10,8 @@ Here every name is the function of the file of that name. A file imports its lib
 each needs only its own library to be installed.
 """
 
+from tallygate.instrument.asgi import ASGIMiddleware, asgi
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
+from tallygate.instrument.runtime import asyncio, gc, process, runtime
 
-__all__ = ["Instrumentation", "NotInstrumentable"]
+__all__ = ["ASGIMiddleware", "Instrumentation", "NotInstrumentable", "asgi", "asyncio", "gc", "process", "runtime"]

@@ -1,0 +1,84 @@
+"""Which template of a Starlette or FastAPI application a request was for: ``/users/{id}``, never ``/users/7``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, MutableMapping
+from typing import Any, Final
+
+UNMATCHED: Final = "unmatched"
+"""The route of requests that fit no template."""
+MOST: Final = 4096
+"""Endpoints that are remembered; an application that makes them on the fly is walked again from time to time."""
+_PARAMETER: Final = re.compile(r"\{[^{}:]*(?::([^{}]*))?\}")
+
+Endpoint = Any
+Template = tuple[str, re.Pattern[str]]
+
+
+class RouteTemplates:
+    """Finds templates by the endpoint that the routers chose and left in the scope; matches nothing anew.
+
+    Mounts and included routers contribute their prefixes as templates too. A router's routes are walked when an
+    endpoint is met for the first time, so routes may be added at any time. Only where one endpoint stands behind
+    several templates does the path decide between them.
+    """
+
+    def __init__(self) -> None:
+        # By identity, since endpoints need have no hash; each is held on to, so that its identity stays its own.
+        self._known: dict[int, tuple[Endpoint, tuple[Template, ...]]] = {}
+
+    def __call__(self, scope: MutableMapping[str, Any]) -> str:
+        """The template of the request, or 'unmatched'. To be asked once the application has routed it."""
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return _declared(scope)
+        known = self._known.get(id(endpoint)) or self._learn(endpoint, scope)
+        templates = known[1]
+        if len(templates) == 1:
+            return templates[0][0]
+        if not templates:
+            return UNMATCHED
+        path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
+        return next((template for template, pattern in templates if pattern.fullmatch(path)), UNMATCHED)
+
+    def _learn(self, endpoint: Endpoint, scope: MutableMapping[str, Any]) -> tuple[Endpoint, tuple[Template, ...]]:
+        if len(self._known) >= MOST:
+            self._known.clear()
+        found: dict[int, tuple[Endpoint, dict[str, None]]] = {id(endpoint): (endpoint, {})}
+        for each, template in _walk(getattr(scope.get("router"), "routes", ()), ""):
+            found.setdefault(id(each), (each, {}))[1][template] = None
+        for identity, (each, templates) in found.items():
+            self._known[identity] = each, tuple((template, _pattern(template)) for template in templates)
+        return self._known[id(endpoint)]
+
+
+def _walk(routes: Iterable[Any], prefix: str) -> Iterator[tuple[Endpoint, str]]:
+    """Every endpoint below these routes, and its whole template."""
+    for route in routes:
+        if hasattr(route, "effective_route_contexts"):  # a router that FastAPI includes by reference
+            contexts = route.effective_route_contexts()
+            yield from _walk([getattr(context, "starlette_route", None) or context for context in contexts], prefix)
+            continue
+        path, endpoint = getattr(route, "path", ""), getattr(route, "endpoint", None)
+        if endpoint is not None:
+            yield endpoint, prefix + path
+        elif below := getattr(route, "routes", None):
+            yield from _walk(below, prefix + path)
+        elif hasattr(route, "app"):  # mounted, and nothing is known of what is inside
+            yield route.app, prefix + path + "/{path:path}"
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """What paths of this template look like."""
+    parts, at = [], 0
+    for match in _PARAMETER.finditer(template):
+        parts += [re.escape(template[at : match.start()]), ".*" if match[1] == "path" else "[^/]+"]
+        at = match.end()
+    return re.compile("".join(parts) + re.escape(template[at:]), re.DOTALL)
+
+
+def _declared(scope: MutableMapping[str, Any]) -> str:
+    """For other frameworks that leave the route they chose in the scope."""
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) else UNMATCHED
