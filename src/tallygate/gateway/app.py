@@ -86,7 +86,7 @@ class App:
         self._sampler.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._sampler.stop()
+        self._sampler.stop()
         await self._parts.upstream.close()
         self.tally.close()
         await send({"type": "lifespan.shutdown.complete"})
