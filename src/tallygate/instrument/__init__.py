@@ -11,7 +11,18 @@ each needs only its own library to be installed.
 """
 
 from tallygate.instrument.asgi import ASGIMiddleware, asgi
+from tallygate.instrument.openai import openai
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.runtime import asyncio, gc, process, runtime
 
-__all__ = ["ASGIMiddleware", "Instrumentation", "NotInstrumentable", "asgi", "asyncio", "gc", "process", "runtime"]
+__all__ = [
+    "ASGIMiddleware",
+    "Instrumentation",
+    "NotInstrumentable",
+    "asgi",
+    "asyncio",
+    "gc",
+    "openai",
+    "process",
+    "runtime",
+]

@@ -57,6 +57,7 @@ class ObservedCall:
         "complete",
         "failure",
         "over",
+        "read",
         "reader",
         "reading",
         "recorder",
@@ -75,6 +76,8 @@ class ObservedCall:
         """Whether the reply's own end was seen."""
         self.said_something = False
         """Whether there was any content."""
+        self.read = False
+        """Whether a whole reply was read."""
         self.reading = False
         """Whether the library is fetching the next event just now: what it closes then was not closed by its user."""
         self.over = False
@@ -138,6 +141,7 @@ class ObservedCall:
 
     def whole(self, reply: Any) -> None:
         """A reply that is no stream is here."""
+        self.read = True
         try:
             self.reader.whole(self, reply)
         except Exception as problem:
@@ -203,6 +207,10 @@ class ObservedCall:
         try:
             ending = ending_of(problem, self._unread or replied(problem))
             error_type = ending.error_type
+            if self.read and error_type != ErrorType.PROVIDER_INVALID_RESPONSE:
+                # What was done with the reply went wrong, say by the user's own parser: the call did not.
+                self.ended()
+                return
             body = getattr(problem, "body", None)
             if ending.outcome == "failed" and isinstance(body, dict):
                 status = getattr(problem, "status_code", None)
@@ -235,34 +243,50 @@ def replied(problem: BaseException) -> bool:
     return False
 
 
-def watched(items: Iterator[T], call: ObservedCall) -> Generator[T]:
-    """These items, each told to the call as it passes."""
+class Body(Protocol):
+    """What is made of the bytes of a reply."""
+
+    def feed(self, piece: bytes) -> None:
+        """The next bytes."""
+
+    def end(self) -> None:
+        """There are no more."""
+
+
+def watched(items: Iterator[T], call: ObservedCall, body: Body | None = None) -> Generator[T]:
+    """These items, each told to the call as it passes; with a ``body``, they are its bytes."""
+    see: Callable[[Any], None] = call.event if body is None else body.feed
     call.reading = True
     try:
         for item in items:
-            call.event(item)
+            see(item)
             call.reading = False
             yield item
             call.reading = True
     except GeneratorExit:
         call.closed()
-        _close(items)
+        close: Callable[[], None] | None = getattr(items, "close", None)
+        if close is not None:
+            close()
         raise
     except BaseException as problem:
         call.fail(problem)
         raise
     else:
+        if body is not None:
+            body.end()
         call.ended()
     finally:
         call.reading = False
 
 
-async def watched_async(items: AsyncIterator[T], call: ObservedCall) -> AsyncGenerator[T]:
+async def watched_async(items: AsyncIterator[T], call: ObservedCall, body: Body | None = None) -> AsyncGenerator[T]:
     """The same for asynchronous ones."""
+    see: Callable[[Any], None] = call.event if body is None else body.feed
     call.reading = True
     try:
         async for item in items:
-            call.event(item)
+            see(item)
             call.reading = False
             yield item
             call.reading = True
@@ -276,15 +300,11 @@ async def watched_async(items: AsyncIterator[T], call: ObservedCall) -> AsyncGen
         call.fail(problem)
         raise
     else:
+        if body is not None:
+            body.end()
         call.ended()
     finally:
         call.reading = False
-
-
-def _close(items: Iterator[Any]) -> None:
-    close: Callable[[], None] | None = getattr(items, "close", None)
-    if close is not None:
-        close()
 
 
 def member(source: Any, name: str) -> Any:

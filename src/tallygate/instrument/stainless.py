@@ -1,0 +1,297 @@
+"""SDKs that the generator Stainless has made (openai is one), taken hold of where they make their requests.
+
+Their clients send everything through ``request``, which retries, and read everything through ``_process_response_data``
+and ``Stream.__stream__``. Watching these three leaves every object that users get the SDK's own. They are changed once,
+however many instrumentations there are; which of these records a call is looked up when it begins: the client's own
+before one for all clients, the latest first, and only that one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import Token
+from dataclasses import dataclass
+from functools import wraps
+from threading import Lock
+from typing import Any, Final
+
+from tallygate.errors import ErrorType
+from tallygate.facts import LLMCall
+from tallygate.instrument.bodies import attach, take
+from tallygate.instrument.llm_calls import ObservedCall, Reader, ongoing, watched, watched_async
+from tallygate.instrument.once import inside
+from tallygate.instrument.patching import Instrumentation, NotInstrumentable
+from tallygate.record.recorder import UNKNOWN_MODEL, Recorder
+
+_MARK: Final = "_tallygate_instrumentations"
+"""Attribute of a client with its own instrumentations."""
+_lock: Final = Lock()
+
+
+@dataclass(eq=False)
+class SDK:
+    """One such SDK, and who watches it."""
+
+    name: str
+    client: type
+    """The base class of its synchronous clients, ``SyncAPIClient``."""
+    async_client: type
+    stream: type
+    async_stream: type
+    raw: tuple[type, ...]
+    """What is given in place of a reply to those who asked for it raw; has an ``http_response``."""
+    readers: Mapping[str, Reader]
+    """By path."""
+    provider: Callable[[Any], str]
+    """Who serves a client."""
+    sending: str = "_send_request"
+    """The clients' method that sends one request; its result is, or begins with, the response."""
+    everywhere: tuple[Instrumentation, ...] = ()
+    """Instrumentations of all clients."""
+    count: int = 0
+    patches: Instrumentation | None = None
+
+    def instrument(self, client: Any, tally: Recorder | None) -> Instrumentation:
+        """Watch this client, and those copied from it; all clients when it is None. Raises NotInstrumentable."""
+        if client is not None and not isinstance(client, (self.client, self.async_client)):
+            raise NotInstrumentable(
+                f"instrument.{self.name}() takes a client of {self.name}, or nothing for all of them; "
+                f"got {type(client).__name__}"
+            )
+        handle = Instrumentation(tally)
+        with _lock:
+            if not self.count:
+                self.patches = self._patched()
+            self.count += 1
+            if client is None:
+                self.everywhere = (*self.everywhere, handle)
+            else:
+                vars(client)[_MARK] = (*vars(client).get(_MARK, ()), handle)
+        handle.finally_do(lambda: self._let_go(handle))
+        return handle
+
+    def _patched(self) -> Instrumentation:
+        patches = Instrumentation()
+        try:
+            _patch(self, patches)
+        except AttributeError as problem:
+            patches.remove()
+            raise NotInstrumentable(
+                f"this release of {self.name} is made in a way that is not known: {problem}"
+            ) from None
+        return patches
+
+    def _let_go(self, handle: Instrumentation) -> None:
+        with _lock:
+            self.everywhere = tuple(other for other in self.everywhere if other is not handle)
+            self.count -= 1
+            if not self.count and self.patches is not None:
+                self.patches.remove()
+
+    def watching(self, client: Any) -> Instrumentation | None:
+        """Who records this client's calls."""
+        for handle in reversed(vars(client).get(_MARK, ())):
+            if not handle.removed:
+                return handle  # type: ignore[no-any-return]  # what is marked with is known
+        return self.everywhere[-1] if self.everywhere else None
+
+    def begin(self, client: Any, options: Any, stream: bool) -> ObservedCall | None:
+        """The call that this request makes; None when it is none, or nobody records it."""
+        handle = self.watching(client)
+        if handle is None:
+            return None
+        recorder = handle.recorder
+        if not recorder.enabled:
+            return None
+        try:
+            reader = self.readers.get(options.url)
+            if reader is None or options.method != "post" or inside.get() or ongoing.get() is not None:
+                return None
+            body = options.json_data
+            model = body.get("model") if isinstance(body, Mapping) else None
+            if not isinstance(model, str):
+                model = UNKNOWN_MODEL
+            return ObservedCall(recorder, reader, self.provider(client), model, stream)
+        except Exception as problem:
+            recorder.failed(LLMCall, problem)
+            return None
+
+    def end(self, call: ObservedCall, result: Any) -> None:
+        """``request`` has returned this, with nothing left to be read."""
+        if not call.read:
+            try:
+                if isinstance(result, self.raw):
+                    response: Any = getattr(result, "http_response", result)
+                    call.whole(json.loads(response.content))
+                elif isinstance(result, str):
+                    call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
+            except (ValueError, RecursionError):
+                call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
+            except Exception as problem:
+                call.recorder.failed(LLMCall, problem)
+        call.ended()
+
+
+def _patch(sdk: SDK, patches: Instrumentation) -> None:
+    patches.wrap(sdk.client, "request", lambda original: _request(sdk, original))
+    patches.wrap(sdk.client, sdk.sending, _send)
+    patches.wrap(sdk.stream, "__stream__", _stream)
+    patches.wrap(sdk.async_client, "request", lambda original: _async_request(sdk, original))
+    patches.wrap(sdk.async_client, sdk.sending, _async_send)
+    patches.wrap(sdk.async_stream, "__stream__", _async_stream)
+    for kind in (sdk.client, sdk.async_client):
+        patches.wrap(kind, "_process_response_data", _process)
+        for derived in _derived(kind):
+            for name in ("copy", "with_options"):
+                if name in vars(derived):
+                    patches.wrap(derived, name, _copy)
+
+
+def _derived(kind: type[Any]) -> Iterator[type[Any]]:
+    for derived in kind.__subclasses__():
+        yield derived
+        yield from _derived(derived)
+
+
+def _leave(token: Token[Any]) -> None:
+    try:
+        token.var.reset(token)
+    except ValueError:
+        # A coroutine that is finished in another context than it began in: what was set is gone with the first.
+        return
+
+
+def _request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def request(self: Any, cast_to: Any, options: Any, *, stream: bool = False, **further: Any) -> Any:
+        call = sdk.begin(self, options, stream)
+        if call is None:
+            return original(self, cast_to, options, stream=stream, **further)
+        token = ongoing.set(call)
+        try:
+            result = original(self, cast_to, options, stream=stream, **further)
+        except BaseException as problem:
+            call.fail(problem)
+            raise
+        finally:
+            _leave(token)
+        if not call.unread:
+            sdk.end(call, result)
+        return result
+
+    return request
+
+
+def _async_request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def request(self: Any, cast_to: Any, options: Any, *, stream: bool = False, **further: Any) -> Any:
+        call = sdk.begin(self, options, stream)
+        if call is None:
+            return await original(self, cast_to, options, stream=stream, **further)
+        token = ongoing.set(call)
+        try:
+            result = await original(self, cast_to, options, stream=stream, **further)
+        except BaseException as problem:
+            call.fail(problem)
+            raise
+        finally:
+            _leave(token)
+        if not call.unread:
+            sdk.end(call, result)
+        return result
+
+    return request
+
+
+def _sent(call: ObservedCall, result: Any, stream: object, asynchronous: bool) -> None:
+    """A request has this result."""
+    try:
+        response = result[0] if isinstance(result, tuple) else result
+        call.answered(response.status_code, bool(stream) or not response.is_closed)
+        if call.unread:
+            attach(response, call, asynchronous)
+    except Exception as problem:
+        call.recorder.failed(LLMCall, problem)
+
+
+def _send(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def send(self: Any, request: Any, **further: Any) -> Any:
+        call = ongoing.get()
+        if call is None or inside.get():
+            return original(self, request, **further)
+        call.sending()
+        token = inside.set(True)
+        try:
+            result = original(self, request, **further)
+        except BaseException as problem:
+            call.unanswered(problem)
+            raise
+        finally:
+            inside.reset(token)
+        _sent(call, result, further.get("stream"), False)
+        return result
+
+    return send
+
+
+def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def send(self: Any, request: Any, **further: Any) -> Any:
+        call = ongoing.get()
+        if call is None or inside.get():
+            return await original(self, request, **further)
+        call.sending()
+        token = inside.set(True)
+        try:
+            result = await original(self, request, **further)
+        except BaseException as problem:
+            call.unanswered(problem)
+            raise
+        finally:
+            _leave(token)
+        _sent(call, result, further.get("stream"), True)
+        return result
+
+    return send
+
+
+def _process(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def process(self: Any, **what: Any) -> Any:
+        call = ongoing.get()
+        if call is not None and not call.unread:
+            call.whole(what["data"])
+        return original(self, **what)
+
+    return process
+
+
+def _stream(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def stream(self: Any) -> Any:
+        call = take(self.response)
+        return original(self) if call is None else watched(original(self), call)
+
+    return stream
+
+
+def _async_stream(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def stream(self: Any) -> Any:
+        call = take(self.response)
+        return original(self) if call is None else watched_async(original(self), call)
+
+    return stream
+
+
+def _copy(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def copy(self: Any, *given: Any, **further: Any) -> Any:
+        made = original(self, *given, **further)
+        if _MARK in vars(self):
+            vars(made)[_MARK] = vars(self)[_MARK]
+        return made
+
+    return copy
