@@ -52,6 +52,7 @@ from tallygate.default import (
 from tallygate.errors import ErrorType
 from tallygate.pricing import PriceOverride
 from tallygate.record.call import LLMCallTracker
+from tallygate.serving import asgi_app, start_metrics_server, wsgi_app
 from tallygate.tally import Tally, package_version
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "LLMCallTracker",
     "PriceOverride",
     "Tally",
+    "asgi_app",
     "context",
     "init",
     "record_api_key_use",
@@ -80,6 +82,7 @@ __all__ = [
     "set_rate_limit",
     "set_subscriptions",
     "set_trials",
+    "start_metrics_server",
     "track_cache",
     "track_command",
     "track_connector_sync",
@@ -92,6 +95,7 @@ __all__ = [
     "track_rag_query",
     "track_task",
     "track_tool_call",
+    "wsgi_app",
 ]
 
 
