@@ -8,7 +8,7 @@ import pytest
 
 from tallygate.declare import CUSTOM_LABELS
 from tallygate.dialects import Dialect, DialectError
-from tallygate.dialects.families import Counter, Gauge, Histogram, Never
+from tallygate.dialects.families import Counter, Gauge, Histogram
 from tallygate.errors import domain_of
 from tallygate.facts import CacheLookup, HTTPInFlight, HTTPRequest, LLMCall
 
@@ -167,14 +167,3 @@ def test_label_values_are_escaped() -> None:
     store = ledger(dialect)
     store.record(LLMCall, {"model": 'a"b\\c\nd'})
     assert samples(store.plan(dialect)) == {'calls_total{model="a\\"b\\\\c\\nd"}': 1}
-
-
-def test_what_never_happens_is_zero() -> None:
-    dialect = Dialect(
-        "d",
-        Counter("write_failures_total", Never(), help="none"),
-        Counter("blocked_total", Never(LLMCall), by=by_model),
-    )
-    store = ledger(dialect)
-    store.record(LLMCall, GPT)
-    assert samples(store.plan(dialect)) == {"write_failures_total{}": 0, 'blocked_total{model="gpt"}': 0}

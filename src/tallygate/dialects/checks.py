@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tallygate import declare
 from tallygate.declare import CustomLabels, Dimension, Distribution, Expression, Label, Measure, labels_of
 from tallygate.dialects import families
-from tallygate.dialects.families import Computed, DialectError, Family, Histogram, Info, Never, Split, StateSet, Summary
+from tallygate.dialects.families import Computed, DialectError, Family, Histogram, Info, Split, StateSet, Summary
 
 if TYPE_CHECKING:
     from tallygate.dialects.families import Dialect
@@ -104,7 +104,7 @@ class _Check:
         if isinstance(value, Split):
             fits = all(isinstance(number, Measure | Expression) for _, number in value.parts)
         else:
-            fits = isinstance(value, Measure | Expression | Never | Computed)
+            fits = isinstance(value, Measure | Expression | Computed)
         if not fits:
             raise self.error("its value is no measure", "read one of a fact: LLMCall.duration, LLMCall.cost * 100")
         if not (isinstance(family.by, tuple) and all(isinstance(item, LABELS) for item in family.by)):
@@ -127,7 +127,7 @@ class _Check:
         family = self.family
         if isinstance(family.value, Split) and not family.parts:
             raise self.error("a split without parts", "name at least one: split('type', input=LLMCall.input_tokens)")
-        if isinstance(family.value, Computed | Never):
+        if isinstance(family.value, Computed):
             if isinstance(family, Histogram | Summary | Info | StateSet):
                 raise self.error(f"no {family.kind} can be read from {family.value!r}", "read a measure of a fact")
             return

@@ -35,23 +35,13 @@ def split(label: str, /, **parts: Measure | Expression) -> Split:
 
 
 @dataclass(frozen=True)
-class Never:
-    """The number of something that cannot happen here: 0, and shown as such for every row of ``fact``.
-
-    Without a fact the family has no labels and one series.
-    """
-
-    fact: type[Fact] | None = None
-
-
-@dataclass(frozen=True)
 class Computed:
     """A number that is asked for while a page is made, under this key; not a fact of the ledger."""
 
     key: str
 
 
-Value = Measure | Expression | Split | Never | Computed
+Value = Measure | Expression | Split | Computed
 
 
 @dataclass(frozen=True)
@@ -94,7 +84,7 @@ class Family:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What is read from the ledger; nothing for a computed value or one that never is anything but 0."""
+        """What is read from the ledger; nothing for a computed value."""
         match self.value:
             case Split(parts=parts):
                 return tuple(Part(word, expression_of(number)) for word, number in parts)
@@ -106,8 +96,6 @@ class Family:
     @property
     def fact(self) -> type[Fact] | None:
         """The fact that is read; None for a value that comes from elsewhere."""
-        if isinstance(self.value, Never):
-            return self.value.fact
         return self.parts[0].expression.fact if self.parts else None
 
     @property

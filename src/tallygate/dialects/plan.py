@@ -71,8 +71,6 @@ class Plan(Generic[F]):
             rendered = self._make(family.name, family.kind, family.shown_help, family.shown_unit)
             if isinstance(family.value, Computed):
                 self._asked.append((family.value.key, rendered))
-            else:
-                rendered.series("")
             return lambda: rendered
         if fact not in self._tables:
             problem = f"the ledger has no table for {fact.__name__}"

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Generic, NamedTuple, TypeVar
 
 from tallygate import declare
-from tallygate.declare import Dimension, Expression, Fact, Label, Measure, labels_of
+from tallygate.declare import Dimension, Fact, Label, Measure, labels_of
 from tallygate.dialects.families import Counter, DialectError, Family, Histogram, Info, Part, Split, Summary
 from tallygate.dialects.renderer import FamilyFactory, RenderedFamily
 from tallygate.dialects.series import Columns, Filter, escaped
@@ -55,7 +55,7 @@ class TableReader(Generic[F]):
         columns, readers = self._group(labels, family)
         try:
             rendered = self._rendered(family, make)
-            parts = [self._part(family, part, labels) for part in family.parts or (Part("", Expression(())),)]
+            parts = [self._part(family, part, labels) for part in family.parts]
         except KeyError as missing:
             problem = f"the table {self._schema.name!r} lacks {missing}"
             raise DialectError(dialect, family.name, problem, "make the ledger with this dialect") from missing

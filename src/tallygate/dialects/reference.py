@@ -8,11 +8,12 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 
 from tallygate import declare
 from tallygate.declare import Condition, CustomLabels, Fact, Label, Measure
 from tallygate.dialects import DIALECTS
-from tallygate.dialects.families import Computed, Dialect, Family, Histogram, Info, Never, Part, Split
+from tallygate.dialects.families import Computed, Dialect, Family, Histogram, Info, Part, Split, Summary
 from tallygate.dialects.reader import plain
 from tallygate.facts import FACTS
 
@@ -86,6 +87,10 @@ def _dialect(dialect: Dialect) -> Iterator[str]:
     if buckets:
         yield ""
         yield from _table(("buckets", "of"), buckets)
+    quantiles = _quantiles(dialect)
+    if quantiles:
+        yield ""
+        yield from _table(("summary", "quantiles", "less than 5 % off from"), quantiles)
 
 
 def _buckets(dialect: Dialect) -> list[tuple[str, str]]:
@@ -96,6 +101,19 @@ def _buckets(dialect: Dialect) -> list[tuple[str, str]]:
             bounds = ", ".join(plain(bound) for bound in family.bounds)
             families.setdefault(bounds, []).append(f"`{family.name}`")
     return [(bounds, ", ".join(names)) for bounds, names in families.items()]
+
+
+def _quantiles(dialect: Dialect) -> list[tuple[str, str, str]]:
+    """Which quantiles each summary has, and between which values they are told."""
+    return [
+        (
+            f"`{family.name}`",
+            ", ".join(plain(share) for share in family.shares),
+            " to ".join(plain(Decimal(str(end))) for end in family.within),
+        )
+        for family in dialect
+        if isinstance(family, Summary) and family.quantiles
+    ]
 
 
 def _labels(family: Family) -> str:
@@ -117,8 +135,6 @@ def _what(family: Family) -> str:
     match family.value:
         case Computed(key=key):
             return f"{help} (the ledger's `{key}`)"
-        case Never():
-            return help
         case _ if isinstance(family, Info):
             return f"{help} (`{family.measures[0]!r}`)"
         case _:
