@@ -321,6 +321,16 @@ def test_attempts_and_rate_limits(tally: Tally) -> None:
     assert only_row(tally, LLMCall).sums["rate_limit_events"] == 2
 
 
+def test_blocked_tools_add_up_and_nonsense_is_dropped(tally: Tally) -> None:
+    with tally.track_llm_call("openai", "gpt-4o") as call:
+        call.blocked_tools()
+        call.blocked_tools(2)
+        call.blocked_tools(-1)
+        call.blocked_tools("two")  # type: ignore[arg-type]  # what it must withstand
+    assert only_row(tally, LLMCall).sums["blocked_tools"] == 3
+    assert b'tallygate_dropped_observations_total{fact="LLMCall",reason="invalid_value"} 2' in tally.render()
+
+
 def test_an_exit_stack_that_is_dropped_gives_the_gauge_back(tally: Tally) -> None:
     stack = contextlib.ExitStack()
     stack.enter_context(tally.track_llm_call("openai", "gpt-4o"))

@@ -9,6 +9,7 @@ from tallygate.facts import LLMCall, UpstreamAttempt
 from tallygate.pricing import UNITS_PER_USD
 from tallygate.record.classify import CLIENT_GONE, ending_of
 from tallygate.record.measures import (
+    BLOCKED_TOOLS,
     CACHE_READ_TOKENS,
     CACHE_WRITE_TOKENS,
     COST,
@@ -195,6 +196,14 @@ class LLMCallTracker(Draft):
     def rate_limited(self) -> None:
         """The provider answered 429 once on the way, whether or not the call was tried again."""
         self.put(RATE_LIMIT_EVENTS, (self.units(RATE_LIMIT_EVENTS) or 0) + 1)
+
+    def blocked_tools(self, count: int = 1) -> None:
+        """A policy blocked this many tool calls of the reply."""
+        if type(count) is int and 0 <= count < 1 << 32:
+            self.put(BLOCKED_TOOLS, (self.units(BLOCKED_TOOLS) or 0) + count)
+        else:
+            problem = ValueError("a number of blocked tools is not a whole number from 0 to 2**32")
+            self.owner.failures.add(LLMCall, problem, "invalid_value")
 
     def overhead(self, seconds: float) -> None:
         """How much of the call was not spent waiting for upstreams."""

@@ -54,7 +54,7 @@ class NoCall:
     def usage(self, *numbers: object, **named: object) -> None:
         return None
 
-    headers = content = rate_limited = overhead = attempt = usage
+    headers = content = rate_limited = blocked_tools = overhead = attempt = usage
 
 
 NO_CALL: Final = cast("LLMCallTracker", NoCall())
