@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from contextvars import ContextVar, Token
 from types import TracebackType
+
+_log = logging.getLogger("tallygate")
 
 Dimensions = tuple[tuple[str, str], ...]
 """Names and values; hashable, so that what belongs to them is found at once."""
@@ -42,7 +45,9 @@ class context:
             ("source", source),
             *custom.items(),
         )
-        self._dimensions: Dimensions = tuple([(name, value) for name, value in given if value is not None])
+        self._dimensions: Dimensions = tuple(
+            [(name, value if type(value) is str else _text(value)) for name, value in given if value is not None]
+        )
         self._token: Token[Dimensions | None] | None = None
 
     def __enter__(self) -> None:
@@ -60,3 +65,12 @@ class context:
             except ValueError:
                 # A generator closed from another task: the context that was set here is gone with its task.
                 return
+
+
+def _text(value: object) -> str:
+    """A dimension's value that is no plain string, as one."""
+    try:
+        return value if isinstance(value, str) else str(value)
+    except Exception:
+        _log.exception("a %s in a context has no text; it counts as not told", type(value).__name__)
+        return ""

@@ -82,4 +82,6 @@ class Dropped(Fact):
     """An observation that was not recorded, so that the program watched could go on."""
 
     fact = Dimension("the fact it was meant for")
-    reason = Dimension("why", values=("invalid_value", "invalid_dimension", "no_space", "closed", "internal"))
+    reason = Dimension(
+        "why", values=("invalid_value", "invalid_dimension", "name_clash", "no_space", "closed", "internal")
+    )

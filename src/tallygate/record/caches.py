@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from tallygate.facts import CacheLookup, CacheState
+from tallygate.record.places import Place
 from tallygate.record.recording import Recording, current_route
+from tallygate.record.tracker import Tracker
 
 
-class CacheTracker:
+class CacheTracker(Tracker):
     """One look into a cache: ``hit()`` or ``miss()``, whichever comes first; a block left without either was a miss.
 
-    An exception that leaves the block before either was no look at all.
+    An exception that leaves the block before either was no look at all; so is one thrown away.
     """
 
-    __slots__ = ("_cache", "_over", "_recorder", "_route")
+    fact = CacheLookup
+    clock = ()
+    __slots__ = ()
 
-    def __init__(self, recorder: CacheRecording, cache: str, route: str | None) -> None:
-        self._recorder, self._cache, self._route = recorder, cache, route
-        self._over = False
+    def find(self, recorder: Recording) -> Place:
+        cache, route = recorder.texts(CacheLookup, self.key[1:])
+        table = recorder.tables[CacheLookup]
+        place = Place(table, (cache, route), going=("hit",))
+        place.ended(("miss",))  # both from 0, so that a hit rate has an answer from the first look on
+        return place
 
     def hit(self) -> bool:
         """It was there. False when that was said before."""
-        return self._end(hit=True)
+        return self._record(("hit",))
 
     def miss(self) -> bool:
         """It was not there. False when that was said before."""
-        return self._end(hit=False)
+        return self._record(("miss",))
 
-    def _end(self, *, hit: bool) -> bool:
-        if self._over:
-            return False
-        self._over = True
-        self._recorder.cache_lookup(self._cache, hit, self._route)
-        return True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if problem is None:
-            self.miss()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, problem, trace)
+    def _end(self, problem: BaseException | None) -> bool:
+        return self.miss() if problem is None else self._drop()
 
 
 class CacheRecording(Recording):
@@ -59,7 +42,7 @@ class CacheRecording(Recording):
 
     def track_cache(self, cache: str, route: str | None = None) -> CacheTracker:
         """A tracker for one look into a cache. route: None for the context's."""
-        return CacheTracker(self, cache, route)
+        return CacheTracker(self, (CacheLookup, cache, current_route(route)))
 
     def cache_lookup(self, cache: str, hit: bool, route: str | None = None) -> None:
         """A look into a cache. route: None for the context's."""
@@ -71,7 +54,7 @@ class CacheRecording(Recording):
             return
         try:
             for result in CacheLookup.result.values:
-                self.tables[CacheLookup].row(cache, route, result)
+                self.row(CacheLookup, cache, route, result)
         except Exception as problem:
             self.failed(CacheLookup, problem)
 
@@ -89,9 +72,10 @@ class CacheRecording(Recording):
 
         What is None stays as it was; the fill ratio is set with ``used`` and ``capacity``, which come together.
         """
-        ratio = None
-        if capacity is not None and used is not None:
-            ratio = min(1.0, max(0.0, used / capacity)) if capacity > 0 else 0.0
+        try:
+            ratio = _ratio(used, capacity)
+        except (ArithmeticError, TypeError, ValueError):  # no numbers; they are counted as dropped below
+            ratio = None
         self._set(
             CacheState,
             (cache,),
@@ -104,3 +88,13 @@ class CacheRecording(Recording):
                 CacheState.time_to_idle: time_to_idle,
             },
         )
+
+
+def _ratio(used: float | None, capacity: float | None) -> float | None:
+    """How full that is, 0 to 1; 0 without a capacity. Raises ValueError for what is not a number."""
+    if capacity is None or used is None:
+        return None
+    ratio = used / capacity if capacity > 0 else 0.0
+    if ratio != ratio or capacity < 0 or used < 0:
+        raise ValueError("not a number, or below 0")
+    return min(1.0, ratio)

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tallygate.facts import STATUSES, Query
-from tallygate.ledger.interface import ELAPSED
+from tallygate.record.places import Place
 from tallygate.record.recording import Recording
 from tallygate.record.tracker import Tracker, status_of
-
-if TYPE_CHECKING:
-    from tallygate.ledger.interface import Row
 
 
 class QueryTracker(Tracker):
     """One statement."""
 
     fact = Query
-    __slots__ = ("_values",)
+    __slots__ = ()
 
-    def __init__(self, recorder: Recording, values: tuple[str, str, str, str]) -> None:
-        super().__init__(recorder)
-        self._values = values
-
-    def _going(self) -> Row:
-        return self._recorder.tables[Query].row(*self._values, "success")
+    def find(self, recorder: Recording) -> Place:
+        system, query, table, operation = recorder.texts(Query, self.key[1:])
+        operation = operation.lower()
+        if operation not in Query.operation.values:
+            operation = "other"
+        return Place(recorder.tables[Query], (system, query, table, operation), going=("success",))
 
     def finish(self, status: str = "success") -> bool:
         """Record it. status: success, error or cancelled. False when it was finished before."""
-        return self._record((*self._values, status if status in STATUSES else "error"), ELAPSED)
+        if status not in STATUSES:
+            status = self._word("status", status, STATUSES, "error")
+        return self._record((status,))
 
     def _end(self, problem: BaseException | None) -> bool:
-        return self.finish(status_of(problem))
+        return self._record(("success",) if problem is None else (status_of(problem),))
 
 
 class QueryRecording(Recording):
@@ -43,10 +40,7 @@ class QueryRecording(Recording):
         system: postgresql, sqlite, mysql, ... table: what it is about. operation: select, insert, update, delete or
         other.
         """
-        operation = operation.lower()
-        if operation not in Query.operation.values:
-            operation = "other"
-        return QueryTracker(self, (system, query, table, operation))
+        return QueryTracker(self, (Query, system, query, table, operation))
 
     def seed_query(self, query: str, *, system: str = "", table: str = "", operation: str = "other") -> None:
         """Let a registered statement show at 0 before it is first sent, as a success and as an error."""
@@ -54,6 +48,6 @@ class QueryRecording(Recording):
             return
         try:
             for status in ("success", "error"):
-                self.tables[Query].row(system, query, table, operation, status)
+                self.row(Query, system, query, table, operation, status)
         except Exception as problem:
             self.failed(Query, problem)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tallygate.facts import HTTPInFlight, HTTPRequest
-from tallygate.ledger.interface import ELAPSED
 from tallygate.record.classify import CLIENT_GONE, is_cancellation
+from tallygate.record.places import Place
 from tallygate.record.recording import Recording
 from tallygate.record.tracker import Tracker
-
-if TYPE_CHECKING:
-    from tallygate.ledger.interface import Row
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
 """Methods that are labels of their own; others are OTHER."""
@@ -21,11 +18,10 @@ class HTTPRequestTracker(Tracker):
     """One request on its way through a server."""
 
     fact = HTTPRequest
-    __slots__ = ("_method", "_route", "request_size", "response_size", "status_code")
+    __slots__ = ("request_size", "response_size", "status_code")
 
-    def __init__(self, recorder: Recording, method: str, route: str) -> None:
-        super().__init__(recorder)
-        self._method, self._route = method, route
+    def __init__(self, recorder: Recording, key: tuple[object, ...]) -> None:
+        super().__init__(recorder, key)
         self.status_code: int | str = 0
         """HTTP status as sent; left alone, it is 200 at a good end, 500 after an exception and 499 when cancelled."""
         self.request_size: int | None = None
@@ -33,14 +29,26 @@ class HTTPRequestTracker(Tracker):
         self.response_size: int | None = None
         """Bytes of the answer's body; None when not known."""
 
-    def _going(self) -> Row:
-        return self._recorder.tables[HTTPInFlight].row()
+    def find(self, recorder: Recording) -> Place:
+        method, route = recorder.texts(HTTPRequest, self.key[1:])
+        method = method if method in METHODS else "OTHER"
+        return Place(recorder.tables[HTTPRequest], (method, route), going=recorder.tables[HTTPInFlight].row())
 
     def finish(self, status_code: int | str | None = None) -> bool:
         """Record the request. False when it was finished before: then nothing changes."""
-        method = self._method if self._method in METHODS else "OTHER"
-        status = str(status_code or self.status_code or 200)
-        return self._record((method, self._route, status), ELAPSED, self.request_size, self.response_size)
+        status = status_code or self.status_code or 200
+        if type(status) is not int or not 100 <= status <= 599:
+            status = self._in_words(status)
+        return self._record((str(status),), self.request_size, self.response_size)
+
+    def _in_words(self, status: object) -> str:
+        """A status that is no plain number: three digits, or 'other'."""
+        digits = str(int(status)) if isinstance(status, int) else status
+        if isinstance(digits, str) and len(digits) == 3 and digits.isascii() and digits.isdecimal():
+            return digits
+        problem = ValueError(f"status_code {status!r:.100} is no HTTP status")
+        self._recorder.failed(HTTPRequest, problem, "invalid_dimension")
+        return "other"
 
     def _end(self, problem: BaseException | None) -> bool:
         if problem is None or self.status_code:
@@ -53,4 +61,4 @@ class HTTPRecording(Recording):
 
     def track_http_request(self, method: str, route: str) -> HTTPRequestTracker:
         """A tracker for a request being served. route: its template, never the raw path."""
-        return HTTPRequestTracker(self, method, route)
+        return HTTPRequestTracker(self, (HTTPRequest, method, route))

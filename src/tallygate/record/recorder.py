@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
 
 from tallygate.context import Dimensions, current
 from tallygate.declare import Fact
-from tallygate.facts import GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall, ToolCall
+from tallygate.facts import GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall
 from tallygate.pricing import PriceList
 from tallygate.record.accounts import AccountRecording
 from tallygate.record.binding import ARGUMENTS, FROM_CONTEXT, Binding, Exemplifier, Key, values_of
@@ -20,6 +20,7 @@ from tallygate.record.default import default
 from tallygate.record.http import METHODS, HTTPRecording
 from tallygate.record.late import LateCall
 from tallygate.record.nothing import NO_ACTIVITY, NO_CALL
+from tallygate.record.recording import may_be_kept
 from tallygate.record.tools import ToolRecording
 from tallygate.record.work import WorkRecording
 
@@ -50,15 +51,12 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
         known_models: Collection[str] | None = None,
         exemplar: Exemplifier | None = None,
     ) -> None:
-        super().__init__(tables, exemplar)
+        super().__init__(tables, exemplar, custom_labels)
         self.prices = prices
         self.bindings: dict[tuple[object, ...], Binding] = {}
         self._http_rows: dict[tuple[str, str, int | str], Row] = {}
         self._http_live: Row | None = None
-        names = dict(custom_labels or {})
-        self._custom = {**names, **{name: name for name in names.values()}}
         self._known_models = None if known_models is None else frozenset(known_models)
-        self._custom_names = tuple(names.values())
         self._tracker = tracker_type(tables[LLMCall].draft_type) if tables else LLMCallTracker
 
     # LLM calls
@@ -97,9 +95,8 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
                 binding = self.bindings.get((key, context, tuple(custom.items())))
             # Labels are only made for calls that start.
             return self._late(key, custom) if binding is None else binding.draft(binding, context)
-        except TypeError as problem:  # a value that has no hash
-            self.failed(LLMCall, problem)
-            return NO_CALL
+        except TypeError:  # a value that has no hash
+            return self._late(key, custom)
 
     def _late(self, key: Key, custom: Mapping[str, str | None]) -> LLMCallTracker:
         return cast("LLMCallTracker", LateCall(lambda: self._track_now(key, custom)))
@@ -107,7 +104,8 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
     def _track_now(self, key: Key, custom: Mapping[str, str | None]) -> LLMCallTracker:
         context = current.get()
         try:
-            binding = self.bind(key, context, custom)
+            key = cast("Key", tuple(map(_hashable, key)))
+            binding = self.bind(key, context, {name: _hashable(value) for name, value in custom.items()})
             return binding.draft(binding, context)
         except Exception as problem:
             self.failed(LLMCall, problem)
@@ -174,13 +172,16 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
         arguments = dict(zip(ARGUMENTS, key, strict=True))
         for name, value in context or ():
             if name not in FROM_CONTEXT:
-                self._label(labels, name, value)
+                self.label(labels, name, value, LLMCall)
             elif arguments[name] is None:
                 arguments[name] = value
         for name, given in custom.items():
             if given is not None:
-                self._label(labels, name, given)
-        values = values_of(arguments, labels)
+                self.label(labels, name, given, LLMCall)
+        values = {
+            name: value if name in labels else self.text(LLMCall, value)
+            for name, value in values_of(arguments, labels).items()
+        }
         provider, model = values["provider"], values["model"]
         if self._known_models is not None and model not in self._known_models:
             values["model"] = self.prices.canonical_model(provider, model) or UNKNOWN_MODEL
@@ -192,18 +193,11 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
 
         price = self.prices.price_of(provider, model)
         binding = Binding(self.tables, values, price, self.exemplar, self._tracker, self._failures, elsewhere)
-        if len(self.bindings) >= MOST_BINDINGS:
-            self.bindings.clear()
-        self.bindings[place] = binding
+        if may_be_kept(place):
+            if len(self.bindings) >= MOST_BINDINGS:
+                self.bindings.clear()
+            self.bindings[place] = binding
         return binding
-
-    def _label(self, labels: dict[str, str], key: str, value: str, fact: type[Fact] = LLMCall) -> None:
-        name = self._custom.get(key)
-        if name is None:
-            problem = LookupError(f"{key!r} is no dimension and no configured custom label")
-            self.failed(fact, problem, "invalid_dimension")
-        else:
-            labels[name] = str(value)
 
     # The gateway and other HTTP servers
 
@@ -253,12 +247,10 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
         except Exception as problem:
             self.failed(GatewayPhase, problem)
 
-    def _custom_values(self, fact: type[ToolCall], given: Mapping[str, str | None]) -> tuple[str, ...]:
-        labels: dict[str, str] = {}
-        for key, value in given.items():
-            if value is not None:
-                self._label(labels, key, value, fact)
-        return tuple([labels.get(name, "") for name in self._custom_names])
+
+def _hashable(value: Any) -> Any:
+    """This value of a dimension, as its text when it is none that can be looked up."""
+    return value if value is None or isinstance(value, (str, bool)) else str(value)
 
 
 default.nowhere = default.recorder = Recorder({}, PriceList())

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from tallygate.context import current
 from tallygate.errors import TOOL_ERROR_TYPES, ToolErrorType
-from tallygate.facts import CommandRun, MCPOperation, MCPServerState, MCPSession, MCPSessionActive, ToolCall
-from tallygate.ledger.interface import ELAPSED
+from tallygate.facts import OUTCOMES, CommandRun, MCPOperation, MCPServerState, MCPSession, MCPSessionActive, ToolCall
 from tallygate.record.classify import is_cancellation
+from tallygate.record.places import Place
 from tallygate.record.recording import Recording
 from tallygate.record.tracker import Tracker, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tallygate.context import Dimensions
-    from tallygate.ledger.interface import Row
+
+    ToolLabels = tuple[str, str, tuple[str | None, ...], Dimensions | None, tuple[tuple[str, str | None], ...]]
 
 MCP_METHODS: Final = frozenset(
     {
@@ -51,6 +50,8 @@ MCP_METHODS: Final = frozenset(
 """Methods of the Model Context Protocol; others are 'other'."""
 
 SERVER_STATES: Final = MCPServerState.state.values
+SIDES: Final = MCPOperation.side.values
+_OF_AGENTS: Final = ("agent_id", "agent_name", "agent_type", "route", "source")
 
 
 def tool_error_of(problem: BaseException | None) -> str:
@@ -71,28 +72,40 @@ class ToolCallTracker(Tracker):
     """One call of a tool. An exception that leaves the block is the tool's, unless it says otherwise."""
 
     fact = ToolCall
-    __slots__ = ("_values", "request_size", "response_size")
+    __slots__ = ("_labels", "request_size", "response_size")
 
-    def __init__(self, recorder: Recording, values: tuple[tuple[str, ...], tuple[str, ...]]) -> None:
-        """values: of the dimensions before those of the ending, and of the custom ones after them."""
-        super().__init__(recorder)
-        self._values = values
+    def __init__(self, recorder: Recording, labels: ToolLabels) -> None:
+        super().__init__(recorder, (ToolCall, *labels))
+        self._labels = labels
         self.request_size: int | None = None
         """Bytes of the arguments; None when not known."""
         self.response_size: int | None = None
         """Bytes of the result; None when not known."""
 
-    def _going(self) -> Row:
-        before, custom = self._values
-        return self._recorder.tables[ToolCall].row(*before, "completed", "", *custom)
+    def find(self, recorder: Recording) -> Place:
+        server, tool, given, context, custom = self._labels
+        around = dict(context or ())
+        known = [
+            around.pop(name, "") if value is None else value for name, value in zip(_OF_AGENTS, given, strict=True)
+        ]
+        around.pop("external_agent_id", None)
+        before = recorder.texts(ToolCall, (server, tool, *known))
+        labels = recorder.custom_values(ToolCall, {**around, **dict(custom)})
+        return Place(recorder.tables[ToolCall], before, labels, going=("completed", ""))
 
     def finish(self, error_type: str = "", outcome: str = "") -> bool:
-        """Record the call. error_type: one of ToolErrorType when it failed. False when it was finished before."""
+        """Record the call. error_type: one of ToolErrorType when it failed. False when it was finished before.
+
+        outcome: completed, failed or cancelled; when it is not told, the error type says it.
+        """
         if error_type and error_type not in TOOL_ERROR_TYPES:
-            error_type = ToolErrorType.OTHER.value
-        before, custom = self._values
-        ending = (outcome or ("failed" if error_type else "completed"), error_type)
-        return self._record((*before, *ending, *custom), ELAPSED, self.request_size, self.response_size)
+            error_type = self._word("error_type", error_type, TOOL_ERROR_TYPES, ToolErrorType.OTHER.value)
+        told = "failed" if error_type else "completed"
+        if not outcome:
+            outcome = told
+        elif outcome not in OUTCOMES:
+            outcome = self._word("outcome", outcome, OUTCOMES, told)
+        return self._record((outcome, error_type), self.request_size, self.response_size)
 
     def _end(self, problem: BaseException | None) -> bool:
         return self.finish(tool_error_of(problem), outcome_of(problem))
@@ -102,20 +115,20 @@ class MCPOperationTracker(Tracker):
     """One request of the protocol, at either end."""
 
     fact = MCPOperation
-    __slots__ = ("_values",)
+    __slots__ = ()
 
-    def __init__(self, recorder: Recording, values: tuple[str, str, str, str]) -> None:
-        super().__init__(recorder)
-        self._values = values
-
-    def _going(self) -> Row:
-        return self._recorder.tables[MCPOperation].row(*self._values, "")
+    def find(self, recorder: Recording) -> Place:
+        side, server, method, tool = recorder.texts(MCPOperation, self.key[1:])
+        side = recorder.word(MCPOperation, "side", side, SIDES, "client")
+        method = method if method in MCP_METHODS else "other"
+        before = (side, server, method, tool if method == "tools/call" else "")
+        return Place(recorder.tables[MCPOperation], before, going=("",))
 
     def finish(self, error_type: str = "") -> bool:
         """Record it. error_type: one of ToolErrorType when it failed. False when it was finished before."""
         if error_type and error_type not in TOOL_ERROR_TYPES:
-            error_type = ToolErrorType.OTHER.value
-        return self._record((*self._values, error_type), ELAPSED)
+            error_type = self._word("error_type", error_type, TOOL_ERROR_TYPES, ToolErrorType.OTHER.value)
+        return self._record((error_type,))
 
     def _end(self, problem: BaseException | None) -> bool:
         return self.finish(tool_error_of(problem))
@@ -125,18 +138,17 @@ class MCPSessionTracker(Tracker):
     """One session: counted as active until it ends."""
 
     fact = MCPSession
-    __slots__ = ("_side_and_server",)
+    __slots__ = ()
 
-    def __init__(self, recorder: Recording, side: str, server: str) -> None:
-        super().__init__(recorder)
-        self._side_and_server = (side, server)
-
-    def _going(self) -> Row:
-        return self._recorder.tables[MCPSessionActive].row(*self._side_and_server)
+    def find(self, recorder: Recording) -> Place:
+        side, server = recorder.texts(MCPSession, self.key[1:])
+        side = recorder.word(MCPSession, "side", side, SIDES, "client")
+        active = recorder.tables[MCPSessionActive].row(side, server)
+        return Place(recorder.tables[MCPSession], (side, server), going=active)
 
     def finish(self, outcome: str = "completed") -> bool:
         """Record it. outcome: completed, failed or cancelled. False when it was finished before."""
-        return self._record((*self._side_and_server, outcome), ELAPSED)
+        return self._record((self._word("outcome", outcome, OUTCOMES, "failed"),))
 
     def _end(self, problem: BaseException | None) -> bool:
         return self.finish(outcome_of(problem))
@@ -146,18 +158,18 @@ class CommandTracker(Tracker):
     """One command. Finished with its exit code; an exception means that it never ran to its end."""
 
     fact = CommandRun
-    __slots__ = ("_command", "exit_code", "output_size")
+    __slots__ = ("exit_code", "output_size")
 
-    def __init__(self, recorder: Recording, command: str) -> None:
-        super().__init__(recorder)
-        self._command = command
+    def __init__(self, recorder: Recording, key: tuple[object, ...]) -> None:
+        super().__init__(recorder, key)
         self.exit_code: int | None = None
         """As the system tells it: 0 to 255, or -N for signal N; None when it never ran."""
         self.output_size: int | None = None
         """Bytes it wrote; None when not known."""
 
-    def _going(self) -> Row:
-        return self._recorder.tables[CommandRun].row(self._command, "completed", "0")
+    def find(self, recorder: Recording) -> Place:
+        command = recorder.texts(CommandRun, self.key[1:])
+        return Place(recorder.tables[CommandRun], command, going=("completed", "0"))
 
     def finish(self, exit_code: int | None = None, output_size: int | None = None) -> bool:
         """Record it; what is None is what the attributes say. False when it was finished before."""
@@ -167,11 +179,14 @@ class CommandTracker(Tracker):
         return self._close(self.exit_code, None, problem)
 
     def _close(self, exit_code: int | None, output_size: int | None, problem: BaseException | None) -> bool:
+        if exit_code is not None and not isinstance(exit_code, int):
+            told = TypeError(f"exit_code {exit_code!r:.100} is no number")
+            self._recorder.failed(CommandRun, told, "invalid_dimension")
+            exit_code = None
         outcome = outcome_of(problem) if problem is not None or not exit_code else "failed"
         # Shells fold whatever does not fit into 8 bits, so that there are only so many codes.
         code = "" if exit_code is None else str(exit_code if -64 <= exit_code <= 255 else exit_code & 255)
-        size = output_size if output_size is not None else self.output_size
-        return self._record((self._command, outcome, code), ELAPSED, size)
+        return self._record((outcome, code), output_size if output_size is not None else self.output_size)
 
 
 class ToolRecording(Recording):
@@ -194,38 +209,15 @@ class ToolRecording(Recording):
         What is None comes from the ``context``. custom: values of the configured custom labels.
         """
         given = (agent_id, agent_name, agent_type, route, source)
-        return ToolCallTracker(self, self._tool_values(tool, server, given, current.get(), custom))
-
-    def _tool_values(
-        self,
-        tool: str,
-        server: str,
-        given: tuple[str | None, ...],
-        context: Dimensions | None,
-        custom: Mapping[str, str | None],
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Values of a tool call's dimensions: those before the ending, and the custom ones after it."""
-        names = ("agent_id", "agent_name", "agent_type", "route", "source")
-        around = dict(context or ())
-        known = [
-            around.pop(name, "") if value is None else str(value) for name, value in zip(names, given, strict=True)
-        ]
-        around.pop("external_agent_id", None)
-        labels = self._custom_values(ToolCall, {**around, **custom})
-        return (str(server), str(tool), *known), labels
-
-    def _custom_values(self, fact: type[ToolCall], given: Mapping[str, str | None]) -> tuple[str, ...]:
-        """Values of the configured custom labels, in their order."""
-        raise NotImplementedError
+        return ToolCallTracker(self, (server, tool, given, current.get(), tuple(custom.items())))
 
     def track_mcp_operation(self, side: str, server: str, method: str, tool: str = "") -> MCPOperationTracker:
         """A tracker for one request of the protocol. side: client or server. tool: for tools/call."""
-        method = method if method in MCP_METHODS else "other"
-        return MCPOperationTracker(self, (side, server, method, tool if method == "tools/call" else ""))
+        return MCPOperationTracker(self, (MCPOperation, side, server, method, tool))
 
     def track_mcp_session(self, side: str, server: str) -> MCPSessionTracker:
         """A tracker for one session. side: client or server."""
-        return MCPSessionTracker(self, side, server)
+        return MCPSessionTracker(self, (MCPSession, side, server))
 
     def set_mcp_sessions(self, server: str, count: float, side: str = "client") -> None:
         """How many sessions with a server this worker has open: for those who count themselves, 0 included."""
@@ -240,4 +232,4 @@ class ToolRecording(Recording):
 
     def track_command(self, command: str) -> CommandTracker:
         """A tracker for one run of a command. command: the name of the program, not its arguments."""
-        return CommandTracker(self, command)
+        return CommandTracker(self, (CommandRun, command))

@@ -6,14 +6,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from tallygate.declare import Fact
-from tallygate.ledger.interface import Elapsed, Value
+from tallygate.ledger.interface import ELAPSED, Elapsed, Value
 from tallygate.record.classify import is_cancellation
 from tallygate.record.default import default
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tallygate.ledger.interface import Activity, Row
+    from tallygate.ledger.interface import Activity
+    from tallygate.record.places import Place
     from tallygate.record.recording import Recording
 
 
@@ -21,25 +20,30 @@ class Tracker:
     """Tells the tally about one thing that takes time.
 
     Use it as ``with`` or ``async with``, or call ``start`` and ``finish``. Its clock runs from ``start`` (entering the
-    block) on. It is recorded once, when it first ends; what ends again changes nothing. No method raises, whatever it
-    is given. Exceptions that leave the block are classified and pass unchanged; one started by hand and thrown away
-    unfinished was cancelled. Made before ``init``, it goes to the tally that is there when it starts.
+    block) on. It is recorded once, when it first ends, whichever thread ends it; what ends again changes nothing. No
+    method raises, whatever it is given. Exceptions that leave the block are classified and pass unchanged; one started
+    by hand and thrown away unfinished was cancelled. Made before ``init``, it goes to the tally that is there when it
+    starts. It starts in one process and ends in the same: a forked child that inherits it records nothing.
     """
 
     fact: ClassVar[type[Fact]]
     """What is recorded."""
+    clock: ClassVar[tuple[Elapsed, ...]] = (ELAPSED,)
+    """Its measures before those that the program tells: the duration, where it has one."""
 
-    __slots__ = ("__weakref__", "_activity", "_over", "_recorder")
+    __slots__ = ("__weakref__", "_activity", "_over", "_place", "_recorder", "key")
 
-    def __init__(self, recorder: Recording) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recording, key: tuple[object, ...]) -> None:
+        """key: the fact and the label values, as given."""
+        self._recorder, self.key = recorder, key
         self._activity: Activity | None = None
         self._over = False
+        self._place: Place
 
     # What each kind says
 
-    def _going(self) -> Row:
-        """The row whose first measure is the gauge of those going on; one without gauges is a clock alone."""
+    def find(self, recorder: Recording) -> Place:
+        """Where facts with the labels of ``key`` go."""
         raise NotImplementedError
 
     def _end(self, problem: BaseException | None) -> bool:
@@ -49,16 +53,24 @@ class Tracker:
     # The life of all
 
     def start(self) -> Self:
-        """Start the clock; again is once."""
+        """Start the clock; again is once. Where nothing is recorded it is over at once."""
         if self._activity is None and not self._over:
             recorder = self._recorder
             if recorder is default.nowhere:
                 recorder = self._recorder = default.recorder
-            if recorder.enabled:
+            if not recorder.enabled:
+                self._over = True
+                return self
+            try:
                 try:
-                    self._activity = self._going().begin()
-                except Exception as problem:
-                    recorder.failed(self.fact, problem)
+                    place = recorder.places.get(self.key) or recorder.place(self)
+                except TypeError:  # a label value that has no hash
+                    place = self.find(recorder)
+                self._place = place
+                self._activity = place.going.begin()
+            except Exception as problem:
+                self._over = True
+                recorder.failed(self.fact, problem)
         return self
 
     @property
@@ -75,28 +87,39 @@ class Tracker:
         """Finish with what this exception says: failed and why, or cancelled. False when it was finished before."""
         return self._end(problem)
 
-    def _record(self, values: Sequence[str], *measures: Value | Elapsed) -> bool:
-        """End it as the row of these dimension values. False when it was over, or nothing is recorded."""
-        self.start()
-        if self._over:
+    def _record(self, ending: tuple[str, ...], *measures: Value) -> bool:
+        """End it in this way, with these measures after the duration. False when it was over or is not recorded."""
+        if self._activity is None:
+            self.start()
+        activity, recorder = self._activity, self._recorder
+        if self._over or activity is None:
             return False
         self._over = True
-        activity, recorder = self._activity, self._recorder
-        if activity is None:
-            return False
         try:
-            row = recorder.tables[self.fact].row(*values)
-            finished = activity.finish(row, *measures)
-            if recorder.exemplar is not None:
+            row = self._place.ended(ending)
+            if measures:
+                finished = activity.finish(row, *recorder.checked(self.fact, (*self.clock, *measures)))
+            else:
+                finished = activity.finish(row, *self.clock)
+            if finished and recorder.exemplar is not None:
                 trace = recorder.exemplar()
                 if trace is not None:
-                    row.exemplify(
-                        *trace, *[activity.elapsed if isinstance(value, Elapsed) else value for value in measures]
-                    )
+                    row.exemplify(*trace, activity.elapsed, *measures)
             return finished
         except Exception as problem:
             recorder.failed(self.fact, problem)
             return activity.finish()
+
+    def _word(self, dimension: str, value: str, values: tuple[str, ...], otherwise: str) -> str:
+        """A word of a closed vocabulary; another one is counted as dropped, and is ``otherwise``."""
+        return self._recorder.word(self.fact, dimension, value, values, otherwise)
+
+    def _drop(self) -> bool:
+        """End it unrecorded. False when it was over."""
+        if self._over:
+            return False
+        self._over = True
+        return self._activity is None or self._activity.finish()
 
     def __enter__(self) -> Self:
         return self.start()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tallygate.facts import (
+    OUTCOMES,
     STATUSES,
     ConnectorSync,
     EmbeddingBatch,
@@ -15,30 +14,28 @@ from tallygate.facts import (
     TaskEvent,
     TaskInFlight,
 )
-from tallygate.ledger.interface import ELAPSED
+from tallygate.record.places import Place
 from tallygate.record.recording import Recording
 from tallygate.record.tracker import Tracker, outcome_of, status_of
-
-if TYPE_CHECKING:
-    from tallygate.ledger.interface import Row
 
 
 class TaskTracker(Tracker):
     """One run of a task: counted as active until it ends."""
 
     fact = Task
-    __slots__ = ("_task_type", "_time_in_queue")
+    __slots__ = ("_time_in_queue",)
 
-    def __init__(self, recorder: Recording, task_type: str, time_in_queue: float | None) -> None:
-        super().__init__(recorder)
-        self._task_type, self._time_in_queue = task_type, time_in_queue
+    def __init__(self, recorder: Recording, key: tuple[object, ...], time_in_queue: float | None) -> None:
+        super().__init__(recorder, key)
+        self._time_in_queue = time_in_queue
 
-    def _going(self) -> Row:
-        return self._recorder.tables[TaskInFlight].row(self._task_type)
+    def find(self, recorder: Recording) -> Place:
+        task_type = recorder.texts(Task, self.key[1:])
+        return Place(recorder.tables[Task], task_type, going=recorder.tables[TaskInFlight].row(*task_type))
 
     def finish(self, outcome: str = "completed") -> bool:
         """Record the run. outcome: completed, failed or cancelled. False when it was finished before."""
-        return self._record((self._task_type, outcome), ELAPSED, self._time_in_queue)
+        return self._record((self._word("outcome", outcome, OUTCOMES, "failed"),), self._time_in_queue)
 
     def _end(self, problem: BaseException | None) -> bool:
         return self.finish(outcome_of(problem))
@@ -48,21 +45,21 @@ class ConnectorSyncTracker(Tracker):
     """One synchronisation. Set ``partial`` when some of its documents failed."""
 
     fact = ConnectorSync
-    __slots__ = ("_connector_type", "partial")
+    __slots__ = ("partial",)
 
-    def __init__(self, recorder: Recording, connector_type: str) -> None:
-        super().__init__(recorder)
-        self._connector_type = connector_type
+    def __init__(self, recorder: Recording, key: tuple[object, ...]) -> None:
+        super().__init__(recorder, key)
         self.partial = False
 
-    def _going(self) -> Row:
-        return self._recorder.tables[ConnectorSync].row(self._connector_type, "success")
+    def find(self, recorder: Recording) -> Place:
+        connector_type = recorder.texts(ConnectorSync, self.key[1:])
+        return Place(recorder.tables[ConnectorSync], connector_type, going=("success",))
 
     def finish(self, status: str = "") -> bool:
         """Record it. status: success, failed or partial. False when it was finished before."""
-        if status not in ConnectorSync.status.values:
-            status = "failed" if status else "partial" if self.partial else "success"
-        return self._record((self._connector_type, status), ELAPSED)
+        if not status:
+            status = "partial" if self.partial else "success"
+        return self._record((self._word("status", status, ConnectorSync.status.values, "failed"),))
 
     def _end(self, problem: BaseException | None) -> bool:
         return self.finish("failed" if problem is not None else "")
@@ -75,40 +72,40 @@ class EmbeddingBatchTracker(Tracker):
     __slots__ = ("documents",)
 
     def __init__(self, recorder: Recording, documents: int) -> None:
-        super().__init__(recorder)
+        super().__init__(recorder, (EmbeddingBatch,))
         self.documents = documents
         """How many documents are in the batch."""
 
-    def _going(self) -> Row:
-        return self._recorder.tables[EmbeddingBatch].row("success")
+    def find(self, recorder: Recording) -> Place:
+        return Place(recorder.tables[EmbeddingBatch], (), going=("success",))
 
     def finish(self, status: str = "success") -> bool:
         """Record it. status: success or error. False when it was finished before."""
-        return self._record((status if status == "success" else "error",), ELAPSED, self.documents)
+        return self._record((self._word("status", status, EmbeddingBatch.status.values, "error"),), self.documents)
 
     def _end(self, problem: BaseException | None) -> bool:
-        return self.finish(status_of(problem))
+        return self.finish("success" if problem is None else "error")
 
 
 class RAGQueryTracker(Tracker):
     """One question to a knowledge base. Set ``results`` to the number of results."""
 
     fact = RAGQuery
-    __slots__ = ("_search_type", "results")
+    __slots__ = ("results",)
 
-    def __init__(self, recorder: Recording, search_type: str) -> None:
-        super().__init__(recorder)
-        self._search_type = search_type
+    def __init__(self, recorder: Recording, key: tuple[object, ...]) -> None:
+        super().__init__(recorder, key)
         self.results: int | None = None
         """How many results it gave; None when there was no answer."""
 
-    def _going(self) -> Row:
-        return self._recorder.tables[RAGQuery].row(self._search_type, "success")
+    def find(self, recorder: Recording) -> Place:
+        search_type = recorder.texts(RAGQuery, self.key[1:])
+        return Place(recorder.tables[RAGQuery], search_type, going=("success",))
 
     def finish(self, results: int | None = None, status: str = "success") -> bool:
         """Record it. status: success, error or cancelled. False when it was finished before."""
         count = self.results if results is None else results
-        return self._record((self._search_type, status if status in STATUSES else "error"), ELAPSED, count)
+        return self._record((self._word("status", status, STATUSES, "error"),), count)
 
     def _end(self, problem: BaseException | None) -> bool:
         return self.finish(status=status_of(problem))
@@ -119,7 +116,7 @@ class WorkRecording(Recording):
 
     def track_task(self, task_type: str, time_in_queue: float | None = None) -> TaskTracker:
         """A tracker for one run of a task. time_in_queue: seconds from enqueued, or due, to now."""
-        return TaskTracker(self, task_type, time_in_queue)
+        return TaskTracker(self, (Task, task_type), time_in_queue)
 
     def record_task_event(self, event: str, task_type: str = "", count: int = 1) -> None:
         """Something happened to ``count`` tasks outside of a run: enqueued, dead or stuck_reset (facts.TaskEvent)."""
@@ -132,7 +129,7 @@ class WorkRecording(Recording):
 
     def track_connector_sync(self, connector_type: str) -> ConnectorSyncTracker:
         """A tracker for one synchronisation of a knowledge base with a source."""
-        return ConnectorSyncTracker(self, connector_type)
+        return ConnectorSyncTracker(self, (ConnectorSync, connector_type))
 
     def record_ingestion(
         self,
@@ -151,4 +148,4 @@ class WorkRecording(Recording):
 
     def track_rag_query(self, search_type: str) -> RAGQueryTracker:
         """A tracker for one question to a knowledge base. search_type: vector, hybrid, ..."""
-        return RAGQueryTracker(self, search_type)
+        return RAGQueryTracker(self, (RAGQuery, search_type))
