@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,16 +92,8 @@ def serving_wsgi(app: Any) -> Iterator[str]:
             return None
 
         def get_stderr(self) -> Any:
-            return errors
+            return io.StringIO()
 
-    class Errors:
-        def write(self, text: str) -> int:
-            return len(text)
-
-        def flush(self) -> None:
-            return None
-
-    errors = Errors()
     with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

@@ -10,19 +10,30 @@ Here every name is the function of the file of that name. A file imports its lib
 each needs only its own library to be installed.
 """
 
+from tallygate.instrument.anthropic import anthropic
 from tallygate.instrument.asgi import ASGIMiddleware, asgi
+from tallygate.instrument.django import django
+from tallygate.instrument.flask import flask
 from tallygate.instrument.openai import openai
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
+from tallygate.instrument.prometheus_client import prometheus_client
 from tallygate.instrument.runtime import asyncio, gc, process, runtime
+from tallygate.instrument.wsgi import WSGIMiddleware, wsgi
 
 __all__ = [
     "ASGIMiddleware",
     "Instrumentation",
     "NotInstrumentable",
+    "WSGIMiddleware",
+    "anthropic",
     "asgi",
     "asyncio",
+    "django",
+    "flask",
     "gc",
     "openai",
     "process",
+    "prometheus_client",
     "runtime",
+    "wsgi",
 ]
