@@ -14,12 +14,14 @@ from tallygate.declare import Fact
 from tallygate.dialects import DIALECTS, Dialect, Plan, boundaries, resolve, table_schema
 from tallygate.dialects.families import DialectError
 from tallygate.exposition.render import Family, render
+from tallygate.exposition.sources import NameClash, Source, append
 from tallygate.facts import FACTS, BuildInfo, Dropped, LLMCall, ProviderInfo, Scrape
 from tallygate.ledger import DEFAULT_CAPACITY, Implementation, implementation_name, open_ledger
 from tallygate.ledger.interface import Ledger, Table
 from tallygate.ledger.schema import TableSchema
 from tallygate.pricing import PriceList, PriceOverride
 from tallygate.record.binding import Exemplifier
+from tallygate.record.default import default
 from tallygate.record.labels import custom_labels as labels_by_key
 from tallygate.record.recorder import Recorder
 
@@ -87,6 +89,7 @@ class Tally(Recorder):
         )
         self._plans: OrderedDict[tuple[str, ...], Plan[Family]] = OrderedDict()
         self._plans_lock = Lock()
+        self._sources: tuple[Source, ...] = ()
         if self.ledger is not None:
             try:
                 self._plan(self.ledger, self.default_dialects)
@@ -115,6 +118,44 @@ class Tally(Recorder):
         dialects: by name; None for the default ones. format: text or openmetrics. names: only families that have one of
         these sample names; all when empty. Raises UnknownDialect or DialectClash.
         """
+        return self._render(dialects, format, names, self.sources)
+
+    def render_own(
+        self, dialects: Sequence[str] | None = None, format: str = "text", names: Collection[str] = frozenset()
+    ) -> bytes:
+        """As ``render``, without what sources have to show."""
+        return self._render(dialects, format, names, ())
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Where families from elsewhere come from; for the program's tally, the program's sources too."""
+        return (*self._sources, *default.sources) if default.recorder is self else self._sources
+
+    def add_source(self, source: Source) -> None:
+        """Show the families of a source too, after those of the dialects.
+
+        Raises NameClash when one that is known beforehand has a name of the default dialects. One that turns up later,
+        or clashes with another dialect that is asked for, is left out of the page and counted as dropped.
+        """
+        taken = {
+            name: f"{family.name!r} in dialect {dialect!r}"
+            for dialect in self.default_dialects
+            for family in self.dialects[dialect]
+            for name in family.owned_names
+        }
+        taken |= {name: "another source" for other in self.sources for name in other.names()}
+        for name in sorted(taken.keys() & set(source.names())):
+            mend = "rename the other metric, or serve another dialect by default"
+            raise NameClash(f"{name!r} is a name of {taken[name]} already; {mend}")
+        self._sources += (source,)
+
+    def remove_source(self, source: Source) -> None:
+        """Show it no more. Again is once."""
+        self._sources = tuple([other for other in self._sources if other is not source])
+
+    def _render(
+        self, dialects: Sequence[str] | None, format: str, names: Collection[str], sources: Sequence[Source]
+    ) -> bytes:
         chosen = self.default_dialects if dialects is None else tuple(dict.fromkeys(dialects))
         if self.ledger is None:
             resolve(chosen, self.dialects)
@@ -126,12 +167,18 @@ class Tally(Recorder):
             exemplars = {exemplar.cell: exemplar for exemplar in self.ledger.exemplars()}
         with plan.reading(names) as page:
             rendered = render(page.families, page.buffers, format, exemplars)
+        if sources:
+            taken = frozenset[str]().union(*[family.owned_names for family in plan.families])
+            rendered = append(rendered, taken, sources, format, names, self._not_shown)
         try:
             row = self.tables[Scrape].row("+".join(chosen), format)
             row.record(time.perf_counter() - began, len(rendered))
         except Exception as problem:
             self.failed(Scrape, problem)
         return rendered
+
+    def _not_shown(self, problem: Exception, reason: str) -> None:
+        self.failed(Scrape, problem, reason)
 
     def _plan(self, ledger: Ledger, dialects: tuple[str, ...]) -> Plan[Family]:
         with self._plans_lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from tallygate.exposition.sources import Source
     from tallygate.record.recorder import Recorder
 
 
@@ -13,6 +14,8 @@ class _Default:
     """The program's tally; ``nowhere`` before ``init``."""
     nowhere: Recorder
     """Records nothing."""
+    sources: tuple[Source, ...] = ()
+    """What else is on the page of the program's tally, whenever that is made."""
 
 
 default: Final = _Default()
