@@ -11,7 +11,7 @@ from tallygate.wire.meter import Framing, WireMeter
 from tallygate.wire.partial import Partial, Unreadable
 from tallygate.wire.plain import PlainWire
 from tallygate.wire.skim import Path
-from tallygate.wire.tokens import count
+from tallygate.wire.tokens import anthropic_usage
 
 
 class Delta(msgspec.Struct):
@@ -51,7 +51,6 @@ class Reply(Message):
 
 _events, _replies = Partial(Event), Partial(Reply)
 _decode = _events.decode_strictly
-_COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 class MessagesMeter(WireMeter):
@@ -115,20 +114,7 @@ class MessagesMeter(WireMeter):
             self.filtered(self.said_something or bool(reply.content), "refusal")
 
     def _read_usage(self, usage: dict[str, Any] | None) -> None:
-        """Counts in a stream are cumulative: the last of each counts. Input leaves out what a cache had or took."""
-        for name in _COUNTS:
-            value = count(usage, name)
-            if value is not None:
-                self._counts[name] = value
-        details = usage.get("output_tokens_details") if usage is not None else None
-        reasoning = count(details, "thinking_tokens", "reasoning_tokens")
-        if reasoning is not None:
-            self._counts["reasoning"] = reasoning
-        counts = self._counts
-        if "input_tokens" not in counts and "output_tokens" not in counts:
-            return
-        uncached, output, read, written = (counts.get(name, 0) for name in _COUNTS)
-        self.usage = Usage(uncached + read + written, output, read, written, min(counts.get("reasoning", 0), output))
+        self.usage = anthropic_usage(self._counts, usage)
 
 
 ANTHROPIC_MESSAGES = PlainWire("anthropic_messages", "chat", "anthropic", "/messages", MessagesMeter, anthropic_error)

@@ -13,7 +13,7 @@ from tallygate.wire.interface import Head, Usage
 from tallygate.wire.meter import Framing, WireMeter
 from tallygate.wire.partial import Partial, Unreadable
 from tallygate.wire.skim import Path
-from tallygate.wire.tokens import MOST
+from tallygate.wire.tokens import gemini_usage
 
 Members = dict[str, Raw] | None
 
@@ -99,7 +99,7 @@ _FILTERED = frozenset(
 class GenerateMeter(WireMeter):
     """Reads replies of generateContent and streamGenerateContent."""
 
-    __slots__ = ("_counted", "_counts")
+    __slots__ = ("_counts",)
 
     paths: ClassVar[tuple[Path, ...]] = (
         ("usageMetadata",),
@@ -113,8 +113,7 @@ class GenerateMeter(WireMeter):
 
     def __init__(self, framing: Framing, status: int) -> None:
         super().__init__(framing, status)
-        self._counts = [0, 0, 0, 0, 0]
-        self._counted = False
+        self._counts: list[int | None] = [None] * 5
 
     def read_event(self, data: bytes) -> bool:
         """As WireMeter.read_event; nothing is ever hidden."""
@@ -160,23 +159,16 @@ class GenerateMeter(WireMeter):
                     self.filtered(said_something, reason)
 
     def _read_usage(self, usage: UsageMetadata) -> None:
-        """Later counts replace earlier ones. The prompt includes what a cache had; thoughts stand beside candidates."""
-        counts = self._counts
-        for index, value in enumerate(
+        self.usage = gemini_usage(
+            self._counts,
             (
                 usage.prompt_token_count,
                 usage.tool_use_prompt_token_count,
                 usage.candidates_token_count,
                 usage.thoughts_token_count,
                 usage.cached_content_token_count,
-            )
-        ):
-            if value is not None and 0 <= value <= MOST:
-                counts[index] = value
-                self._counted = True
-        if self._counted:
-            prompt, tools, candidates, thoughts, cached = counts
-            self.usage = Usage(prompt + tools, candidates + thoughts, min(cached, prompt), 0, thoughts)
+            ),
+        )
 
 
 class Request(msgspec.Struct):

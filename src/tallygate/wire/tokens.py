@@ -1,5 +1,6 @@
 """Token counts as providers write them, and the sums that make one taxonomy of them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from tallygate.wire.interface import Usage
@@ -27,13 +28,18 @@ def openai_usage(usage: Any) -> Usage | None:
     Input includes what was read from a cache or written to one, output includes reasoning. Providers that speak
     OpenAI's language but leave these out are recognised by their sums.
     """
-    given_input = count(usage, "prompt_tokens", "input_tokens")
-    given_output = count(usage, "completion_tokens", "output_tokens")
-    if given_input is None and given_output is None:
+    if not isinstance(usage, dict):
         return None
+    get = usage.get
+    given_input, given_output = get("prompt_tokens"), get("completion_tokens")
+    if not (type(given_input) is type(given_output) is int and 0 <= given_input <= MOST and 0 <= given_output <= MOST):
+        given_input = count(usage, "prompt_tokens", "input_tokens")
+        given_output = count(usage, "completion_tokens", "output_tokens")
+        if given_input is None and given_output is None:
+            return None
     input_tokens, output_tokens = given_input or 0, given_output or 0
-    input_details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-    output_details = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
+    input_details = get("prompt_tokens_details") or get("input_tokens_details")
+    output_details = get("completion_tokens_details") or get("output_tokens_details")
     read = count(input_details, "cached_tokens")
     if read is None:
         read = count(usage, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens") or 0
@@ -49,3 +55,42 @@ def openai_usage(usage: Any) -> Usage | None:
     if read + written > input_tokens:
         input_tokens += read + written
     return Usage(input_tokens, output_tokens, read, written, min(reasoning, output_tokens))
+
+
+_ANTHROPIC = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def anthropic_usage(counts: dict[str, int], usage: Any) -> Usage | None:
+    """Usage as Anthropic's messages write it; None when nothing was told so far.
+
+    A stream tells it in several events, each cumulative: the last of each count stays in ``counts``, which begins
+    empty. Anthropic's input leaves out what a cache had or took.
+    """
+    for name in _ANTHROPIC:
+        value = count(usage, name)
+        if value is not None:
+            counts[name] = value
+    details = usage.get("output_tokens_details") if isinstance(usage, dict) else None
+    reasoning = count(details, "thinking_tokens", "reasoning_tokens")
+    if reasoning is not None:
+        counts["reasoning"] = reasoning
+    if "input_tokens" not in counts and "output_tokens" not in counts:
+        return None
+    uncached, output, read, written = (counts.get(name, 0) for name in _ANTHROPIC)
+    return Usage(uncached + read + written, output, read, written, min(counts.get("reasoning", 0), output))
+
+
+def gemini_usage(counts: list[int | None], told: Iterable[Any]) -> Usage | None:
+    """Usage as Gemini writes it; None when nothing was told so far.
+
+    told: the counts of prompt, prompt of tools, candidates, thoughts and cached content, None where there is none. A
+    stream tells them again and again: the last of each stays in ``counts``, which begins as five times None. The prompt
+    includes what a cache had; thoughts stand beside candidates.
+    """
+    for index, value in enumerate(told):
+        if isinstance(value, int) and 0 <= value <= MOST:
+            counts[index] = value
+    if counts == [None] * 5:
+        return None
+    prompt, tools, candidates, thoughts, cached = (number or 0 for number in counts)
+    return Usage(prompt + tools, candidates + thoughts, min(cached, prompt), 0, thoughts)

@@ -1,0 +1,111 @@
+"""The library ``anthropic``: messages, and those of ``client.beta``, whoever serves them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tallygate.instrument.hosts import provider_at
+from tallygate.instrument.llm_calls import ObservedCall, member, plain
+from tallygate.instrument.patching import Instrumentation
+from tallygate.instrument.stainless import SDK
+from tallygate.wire.tokens import anthropic_usage
+
+if TYPE_CHECKING:
+    from anthropic import Anthropic, AsyncAnthropic, AsyncClient, Client
+
+    from tallygate.record.recorder import Recorder
+
+_sdk: SDK | None = None
+
+
+def anthropic(client: Any = None, *, tally: Recorder | None = None) -> Instrumentation:
+    """Record the calls of this client, and of those copied from it; without one, of all clients, those made before too.
+
+    A call of several instrumentations is recorded once: by the client's own, else by the latest. Raises
+    NotInstrumentable for anything that is no client, ImportError without the library.
+    """
+    global _sdk
+    if _sdk is None:
+        _sdk = _the_sdk()
+    return _sdk.instrument(client, tally)
+
+
+def _the_sdk() -> SDK:
+    import httpx2
+    from anthropic import (
+        AnthropicBedrock,
+        AnthropicBedrockMantle,
+        AnthropicFoundry,
+        AnthropicVertex,
+        AsyncAnthropicBedrock,
+        AsyncAnthropicBedrockMantle,
+        AsyncAnthropicFoundry,
+        AsyncAnthropicVertex,
+        AsyncStream,
+        Stream,
+    )
+    from anthropic._base_client import AsyncAPIClient, SyncAPIClient
+    from anthropic._response import BaseAPIResponse
+
+    bedrock = (AnthropicBedrock, AsyncAnthropicBedrock, AnthropicBedrockMantle, AsyncAnthropicBedrockMantle)
+    vertex = (AnthropicVertex, AsyncAnthropicVertex)
+    foundry = (AnthropicFoundry, AsyncAnthropicFoundry)
+
+    def provider(client: Any) -> str:
+        if isinstance(client, bedrock):
+            return "bedrock"
+        if isinstance(client, vertex):
+            return "vertex"
+        return "azure" if isinstance(client, foundry) else provider_at(client.base_url.host, "anthropic")
+
+    return SDK(
+        "anthropic",
+        SyncAPIClient,
+        AsyncAPIClient,
+        Stream,
+        AsyncStream,
+        (BaseAPIResponse, httpx2.Response),
+        {"/v1/messages": Messages()},
+        provider,
+        "_attempt_request",
+    )
+
+
+class Messages:
+    """Messages."""
+
+    operation = "chat"
+    endpoint = "/messages"
+
+    def whole(self, call: ObservedCall, reply: Any) -> None:
+        """As Reader.whole."""
+        self._read_usage(call, reply)
+        if member(reply, "type") == "error" or member(reply, "error"):
+            call.failed_with({"error": plain(member(reply, "error")) or {}})
+        elif member(reply, "stop_reason") == "refusal":
+            call.filtered(bool(member(reply, "content")))
+
+    def event(self, call: ObservedCall, event: Any) -> None:
+        """As Reader.event."""
+        kind = member(event, "type")
+        if kind == "content_block_delta":
+            delta = member(event, "delta")
+            if member(delta, "text") or member(delta, "partial_json") or member(delta, "thinking"):
+                call.content()
+        elif kind == "message_start":
+            self._read_usage(call, member(event, "message"))
+        elif kind == "message_delta":
+            self._read_usage(call, event)
+            if member(member(event, "delta"), "stop_reason") == "refusal":
+                call.filtered(call.said_something)
+        elif kind == "message_stop":
+            call.complete = True
+        elif kind == "error":
+            call.failed_with({"error": plain(member(event, "error")) or {}})
+
+    def _read_usage(self, call: ObservedCall, told: Any) -> None:
+        usage = member(told, "usage")
+        if usage is not None:
+            if call.counts is None:
+                call.counts = {}
+            call.usage(anthropic_usage(call.counts, plain(usage)))
