@@ -27,7 +27,7 @@ class AccountRecording(Recording):
 
     def set_rate_limit(self, limit_type: str, remaining: float) -> None:
         """What is left of a rate limit of ours."""
-        self._set(RateLimit, (limit_type,), {RateLimit.remaining: remaining})
+        self._set(RateLimit, (limit_type,), {RateLimit.remaining: remaining}, below_zero=True)
 
     def record_api_key_use(self, status: str = "success", api_key_id: str | None = None) -> None:
         """A key that we gave out was used. api_key_id: its id, never the key itself; see ``Tally(identities=...)``."""
@@ -50,7 +50,7 @@ class AccountRecording(Recording):
         """
         label = self._identity("user_id", user_id)
         if user_id is None or label:
-            self._set(CreditBalance, (plan_type, label), {CreditBalance.credits: credits})
+            self._set(CreditBalance, (plan_type, label), {CreditBalance.credits: credits}, below_zero=True)
 
     def set_trials(self, status: str, count: float) -> None:
         """How many trial accounts have this status: active, expired, ..."""
@@ -68,10 +68,10 @@ class AccountRecording(Recording):
         self, provider: str, *, available: bool | None = None, error_rate: float | None = None
     ) -> None:
         """How a provider is doing. error_rate: 0 to 1, put into these bounds; what is None stays as it was."""
-        gauges = {
-            ProviderHealth.available: None if available is None else int(available),
-            ProviderHealth.error_rate: None if error_rate is None else min(1.0, max(0.0, error_rate)),
-        }
+        if isinstance(error_rate, (int, float)) and not 0 <= error_rate <= 1:
+            error_rate = 1 if error_rate > 1 else 0 if error_rate < 0 else error_rate
+        reachable = None if available is None else int(bool(available))
+        gauges = {ProviderHealth.available: reachable, ProviderHealth.error_rate: error_rate}
         self._set(ProviderHealth, (provider,), gauges)
 
     def record_store_failure(self, store: str, *, provider: str = "", operation: str = "store") -> None:

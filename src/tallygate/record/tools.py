@@ -221,7 +221,8 @@ class ToolRecording(Recording):
 
     def set_mcp_sessions(self, server: str, count: float, side: str = "client") -> None:
         """How many sessions with a server this worker has open: for those who count themselves, 0 included."""
-        self._set(MCPSessionActive, (side, server), {MCPSessionActive.now: count})
+        if self._known(MCPSessionActive, "side", side, SIDES):
+            self._set(MCPSessionActive, (side, server), {MCPSessionActive.now: count})
 
     def set_mcp_server_state(self, server: str, state: str | None) -> None:
         """The state its deployment is in (facts.MCPServerState); None when there is no such server any more."""

@@ -120,7 +120,7 @@ class WorkRecording(Recording):
 
     def record_task_event(self, event: str, task_type: str = "", count: int = 1) -> None:
         """Something happened to ``count`` tasks outside of a run: enqueued, dead or stuck_reset (facts.TaskEvent)."""
-        if count > 0 and self._known(TaskEvent, "event", event, TaskEvent.event.values):
+        if count != 0 and self._known(TaskEvent, "event", event, TaskEvent.event.values):
             self._count(TaskEvent, (task_type, event), count)
 
     def set_queue(self, queue: str, size: float | None = None, oldest_age: float | None = None) -> None:
