@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from tallygate.instrument.llm_calls import ObservedCall, member, plain
+from tallygate.instrument.hosts import provider_at
+from tallygate.instrument.llm_calls import ObservedCall, member, members, plain
 from tallygate.instrument.patching import Instrumentation
 from tallygate.instrument.stainless import SDK
-from tallygate.wire.tokens import openai_usage
+from tallygate.wire.tokens import MOST, openai_usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
     from tallygate.record.recorder import Recorder
-
-HOSTS: Final[Mapping[str, str]] = {
-    "api.anthropic.com": "anthropic",
-    "api.cerebras.ai": "cerebras",
-    "api.cohere.ai": "cohere",
-    "api.cohere.com": "cohere",
-    "api.deepseek.com": "deepseek",
-    "api.fireworks.ai": "fireworks",
-    "api.groq.com": "groq",
-    "api.mistral.ai": "mistral",
-    "api.moonshot.ai": "moonshotai",
-    "api.moonshot.cn": "moonshotai",
-    "api.perplexity.ai": "perplexity",
-    "api.together.ai": "together",
-    "api.together.xyz": "together",
-    "api.x.ai": "xai",
-    "api.z.ai": "zai",
-    "cognitiveservices.azure.com": "azure",
-    "generativelanguage.googleapis.com": "gemini",
-    "openai.azure.com": "azure",
-    "openrouter.ai": "openrouter",
-    "services.ai.azure.com": "azure",
-}
-"""Who serves at these hosts and those below them. Elsewhere it is 'openai', whose API it is."""
 
 _CONTENT: Final = ("tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 _LAST: Final = frozenset(("response.completed", "response.incomplete", "response.failed", "response.cancelled"))
@@ -67,7 +42,7 @@ def _the_sdk() -> SDK:
     from openai.lib.azure import BaseAzureClient
 
     def provider(client: Any) -> str:
-        return "azure" if isinstance(client, BaseAzureClient) else provider_at(client.base_url.host)
+        return "azure" if isinstance(client, BaseAzureClient) else provider_at(client._base_url.host, "openai")
 
     readers = (Chat("chat", "/chat/completions"), Chat("text_completion", "/completions"), Responses(), Embeddings())
     return SDK(
@@ -82,15 +57,6 @@ def _the_sdk() -> SDK:
     )
 
 
-@lru_cache(256)
-def provider_at(host: str) -> str:
-    """Who serves at this host, as a label."""
-    known = host.lower()
-    while known not in HOSTS and "." in known:
-        known = known.partition(".")[2]
-    return HOSTS.get(known, "openai")
-
-
 class Chat:
     """Chat completions, and the completions before them, which differ in names only."""
 
@@ -99,36 +65,81 @@ class Chat:
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
-        for choice in member(reply, "choices") or ():
-            if member(choice, "finish_reason") == "content_filter":
-                call.filtered(call.said_something or _says_something(choice, "message"))
-        self._read_rest(call, reply)
+        known = members(reply)
+        for choice in known.get("choices") or ():
+            if members(choice).get("finish_reason") == "content_filter":
+                call.filtered(_says_something(choice, "message"))
+        usage = known.get("usage")
+        if usage is None:
+            self._read_rest(call, reply)
+        else:
+            read_usage(call, usage)
 
     def event(self, call: ObservedCall, event: Any) -> None:
         """As Reader.event."""
-        choices = member(event, "choices")
-        for choice in choices or ():
+        known = members(event)
+        choices = known.get("choices") or ()
+        for choice in choices:
             if _says_something(choice, "delta"):
                 call.content()
                 break
-        for choice in choices or ():
-            reason = member(choice, "finish_reason")
+        for choice in choices:
+            reason = members(choice).get("finish_reason")
             if reason is not None:
                 call.complete = True
                 if reason == "content_filter":
                     call.filtered(call.said_something)
-        self._read_rest(call, event)
+        usage = known.get("usage")
+        if usage is not None:
+            read_usage(call, usage)
+        elif call.complete or not choices:
+            self._read_rest(call, event)
 
     def _read_rest(self, call: ObservedCall, reply: Any) -> None:
-        usage = member(reply, "usage")
-        if usage is None:
-            groq = member(reply, "x_groq")
-            usage = groq if groq is None else member(groq, "usage")
-        if usage is not None:
-            call.usage(openai_usage(plain(usage)))
+        """What only some providers tell, and where."""
+        groq = member(reply, "x_groq")
+        if groq is not None:
+            call.usage(openai_usage(plain(member(groq, "usage"))))
         error = member(reply, "error")
         if error:
             call.failed_with({"error": plain(error)})
+
+
+_CHAT_USAGE: Final = ("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details")
+_RESPONSES_USAGE: Final = ("input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details")
+
+
+def read_usage(call: ObservedCall, usage: Any, names: tuple[str, str, str, str] = _CHAT_USAGE) -> None:
+    """Usage as OpenAI itself writes it is read here, at a fraction of the price; all other by ``openai_usage``."""
+    counts = None if type(usage) is dict else _usual(usage, names)
+    if counts is None:
+        call.usage(openai_usage(plain(usage)))
+    else:
+        call.tracker.usage(*counts)
+
+
+def _usual(usage: Any, names: tuple[str, str, str, str]) -> tuple[int | None, ...] | None:
+    """Input, output, cache read, cache write and reasoning, as ``openai_usage`` would have them; None: ask it."""
+    get = usage.__dict__.get
+    read, written, inner, outer = get(names[0]), get(names[1]), get(names[2]), get(names[3])
+    if type(read) is not int or type(written) is not int or usage.__pydantic_extra__:
+        return None
+    hit = stored = thought = 0
+    if inner is not None:
+        if inner.__pydantic_extra__:
+            return None
+        hit, stored = inner.__dict__.get("cached_tokens") or 0, inner.__dict__.get("cache_write_tokens") or 0
+    if outer is not None:
+        if outer.__pydantic_extra__:
+            return None
+        thought = outer.__dict__.get("reasoning_tokens") or 0
+    if not hit and not stored and not thought and 0 <= read <= MOST and 0 <= written <= MOST:
+        return (read, written)
+    if type(hit) is not int or type(stored) is not int or type(thought) is not int:
+        return None
+    # A total with the reasoning on top means that the output left it out.
+    whole = hit >= 0 and stored >= 0 and hit + stored <= read and get("total_tokens") == read + written
+    return (read, written, hit, stored, thought) if whole and 0 <= thought <= written <= MOST >= read else None
 
 
 def _says_something(choice: Any, message: str) -> bool:
@@ -171,7 +182,7 @@ class Responses:
     def _read(self, call: ObservedCall, reply: Any) -> None:
         usage = member(reply, "usage")
         if usage is not None:
-            call.usage(openai_usage(plain(usage)))
+            read_usage(call, usage)
         stopped = member(reply, "incomplete_details")
         if stopped is not None and member(stopped, "reason") == "content_filter":
             call.filtered(call.said_something or bool(member(reply, "output")))

@@ -1,9 +1,9 @@
 """SDKs that the generator Stainless has made (openai is one), taken hold of where they make their requests.
 
-Their clients send everything through ``request``, which retries, and read everything through ``_process_response_data``
-and ``Stream.__stream__``. Watching these three leaves every object that users get the SDK's own. They are changed once,
-however many instrumentations there are; which of these records a call is looked up when it begins: the client's own
-before one for all clients, the latest first, and only that one.
+Their clients make every call with ``request``, which retries, and read every stream with ``Stream.__stream__``. Watched
+there, every object that users get is the SDK's own. They are changed once, however many instrumentations there are;
+which of these records a call is looked up when it begins: the client's own before one for all clients, the latest
+first, and only that one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from tallygate.record.recorder import UNKNOWN_MODEL, Recorder
 
 _MARK: Final = "_tallygate_instrumentations"
 """Attribute of a client with its own instrumentations."""
+_PLACE: Final = "_tallygate_place"
+"""Attribute of a client with its base URL, and who serves there."""
 _lock: Final = Lock()
 
 
@@ -89,17 +91,11 @@ class SDK:
             if not self.count and self.patches is not None:
                 self.patches.remove()
 
-    def watching(self, client: Any) -> Instrumentation | None:
-        """Who records this client's calls."""
-        for handle in reversed(vars(client).get(_MARK, ())):
-            if not handle.removed:
-                return handle  # type: ignore[no-any-return]  # what is marked with is known
-        return self.everywhere[-1] if self.everywhere else None
-
     def begin(self, client: Any, options: Any, stream: bool) -> ObservedCall | None:
         """The call that this request makes; None when it is none, or nobody records it."""
-        handle = self.watching(client)
-        if handle is None:
+        own, everywhere = client.__dict__.get(_MARK), self.everywhere
+        handle = (own and _latest(own)) or (everywhere and everywhere[-1])
+        if not handle:
             return None
         recorder = handle.recorder
         if not recorder.enabled:
@@ -109,28 +105,48 @@ class SDK:
             if reader is None or options.method != "post" or inside.get() or ongoing.get() is not None:
                 return None
             body = options.json_data
-            model = body.get("model") if isinstance(body, Mapping) else None
+            model = body.get("model") if type(body) is dict or isinstance(body, Mapping) else None
             if not isinstance(model, str):
                 model = UNKNOWN_MODEL
-            return ObservedCall(recorder, reader, self.provider(client), model, stream)
+            where = client._base_url
+            place = client.__dict__.get(_PLACE)
+            if place is None or place[0] is not where:
+                place = client.__dict__[_PLACE] = (where, self.provider(client))
+            return ObservedCall(recorder, reader, place[1], model, stream)
         except Exception as problem:
             recorder.failed(LLMCall, problem)
             return None
 
     def end(self, call: ObservedCall, result: Any) -> None:
         """``request`` has returned this, with nothing left to be read."""
-        if not call.read:
-            try:
-                if isinstance(result, self.raw):
-                    response: Any = getattr(result, "http_response", result)
-                    call.whole(json.loads(response.content))
-                elif isinstance(result, str):
-                    call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
-            except (ValueError, RecursionError):
-                call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
-            except Exception as problem:
-                call.recorder.failed(LLMCall, problem)
+        if isinstance(result, self.raw):
+            _read_raw(call, getattr(result, "http_response", result))
+        elif isinstance(result, str):
+            call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
+        else:
+            call.whole(result)
         call.ended()
+
+    def fail(self, call: ObservedCall, problem: BaseException) -> None:
+        """``request`` has raised this; perhaps after the reply was here, which then says what it used."""
+        if call.answer is not None and not call.unread:
+            _read_raw(call, call.answer)
+        call.answer = None
+        call.fail(problem)
+
+
+def _latest(handles: tuple[Instrumentation, ...]) -> Instrumentation | None:
+    return next((handle for handle in reversed(handles) if not handle.removed), None)
+
+
+def _read_raw(call: ObservedCall, response: Any) -> None:
+    """Read a reply of which the library has made nothing."""
+    try:
+        call.whole(json.loads(response.content))
+    except (ValueError, RecursionError):
+        call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
+    except Exception as problem:
+        call.recorder.failed(LLMCall, problem)
 
 
 def _patch(sdk: SDK, patches: Instrumentation) -> None:
@@ -141,7 +157,6 @@ def _patch(sdk: SDK, patches: Instrumentation) -> None:
     patches.wrap(sdk.async_client, sdk.sending, _async_send)
     patches.wrap(sdk.async_stream, "__stream__", _async_stream)
     for kind in (sdk.client, sdk.async_client):
-        patches.wrap(kind, "_process_response_data", _process)
         for derived in _derived(kind):
             for name in ("copy", "with_options"):
                 if name in vars(derived):
@@ -172,10 +187,10 @@ def _request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = original(self, cast_to, options, stream=stream, **further)
         except BaseException as problem:
-            call.fail(problem)
+            sdk.fail(call, problem)
             raise
         finally:
-            _leave(token)
+            ongoing.reset(token)
         if not call.unread:
             sdk.end(call, result)
         return result
@@ -193,7 +208,7 @@ def _async_request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]
         try:
             result = await original(self, cast_to, options, stream=stream, **further)
         except BaseException as problem:
-            call.fail(problem)
+            sdk.fail(call, problem)
             raise
         finally:
             _leave(token)
@@ -208,9 +223,12 @@ def _sent(call: ObservedCall, result: Any, stream: object, asynchronous: bool) -
     """A request has this result."""
     try:
         response = result[0] if isinstance(result, tuple) else result
-        call.answered(response.status_code, bool(stream) or not response.is_closed)
+        status = response.status_code
+        call.answered(status, bool(stream) or not response.is_closed)
         if call.unread:
             attach(response, call, asynchronous)
+        elif status < 400:
+            call.answer = response
     except Exception as problem:
         call.recorder.failed(LLMCall, problem)
 
@@ -255,17 +273,6 @@ def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return send
-
-
-def _process(original: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(original)
-    def process(self: Any, **what: Any) -> Any:
-        call = ongoing.get()
-        if call is not None and not call.unread:
-            call.whole(what["data"])
-        return original(self, **what)
-
-    return process
 
 
 def _stream(original: Callable[..., Any]) -> Callable[..., Any]:
