@@ -18,11 +18,12 @@ from tallygate.facts import (
     LLMCall,
     LLMInFlight,
     LLMOutputChunk,
-    ProviderInfo,
+    StoreFailure,
 )
 
 from .filled import Filled
 
+QUANTILES = (0.01, 0.05, 0.5, 0.9, 0.95, 0.99, 0.999)
 CALL = {
     "provider": "openai",
     "model": "gpt-4-turbo",
@@ -148,8 +149,11 @@ def test_aurora_phases_and_stores(store: Filled) -> None:
     where = "/v1/chat/completions|decode|success|unknown"
     assert phases[f"{where}|sum"] == 0.000123456
     assert (phases[f"{where}|0.0001|bucket"], phases[f"{where}|0.00025|bucket"]) == (0, 1)
-    store.record(ProviderInfo, {"provider": "groq", "kind": "openai"}, present=1)
-    assert values(store, "aurora", "aurora_response_snapshot_store_failures") == {"groq|groq|store|total": 0}
+    for kept, operation in (("response_snapshot", "store"), ("audit_log", "partial_write"), ("audit_log", "store")):
+        store.record(StoreFailure, {"store": kept, "provider": "groq", "operation": operation})
+    assert values(store, "aurora", "aurora_response_snapshot_store_failures") == {"groq|groq|store|total": 1}
+    assert values(store, "aurora", "aurora_audit_log_partial_write_failures") == {"total": 1}
+    assert values(store, "aurora", "aurora_usage_partial_write_failures") == {"total": 0}
 
 
 def test_archestra(store: Filled) -> None:
@@ -182,7 +186,8 @@ def test_archestra_http_and_runtime(store: Filled) -> None:
     http = values(store, "archestra", "http_request_duration_seconds")
     assert {key: value for key, value in http.items() if key.endswith("count")} == {"GET|/v1|200|count": 1}
     summary = values(store, "archestra", "http_request_summary_seconds")
-    assert summary == {"GET|/v1|200|sum": 0.02, "GET|/v1|200|count": 1}
+    quantiles = {f"GET|/v1|200|{quantile}": pytest.approx(0.02, rel=0.05) for quantile in QUANTILES}
+    assert summary == {"GET|/v1|200|sum": 0.02, "GET|/v1|200|count": 1, **quantiles}
     store.record(GarbageCollection, {"generation": "1"}, duration=0.0005)
     collections = values(store, "archestra", "nodejs_gc_duration_seconds")
     assert (collections["minor|count"], collections["major|count"]) == (1, 0)

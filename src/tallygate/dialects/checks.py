@@ -205,7 +205,9 @@ class _Check:
         low, high = (Decimal(str(end)) for end in family.within)
         if not 10 * step <= low < high or any((end / step) % 1 for end in (low, high)):
             problem = f"quantiles cannot be told within {low} and {high}"
-            raise self.error(problem, f"give within=(low, high), ascending multiples of {step.normalize():f}, low at least tenfold")
+            raise self.error(
+                problem, f"give within=(low, high), ascending multiples of {step.normalize():f}, low at least tenfold"
+            )
 
     def buckets(self, family: Histogram) -> None:
         if not family.buckets:

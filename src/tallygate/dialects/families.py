@@ -58,7 +58,8 @@ class Family:
 
     kind: counter, gauge, histogram, summary, info or stateset, as the text formats call it.
     zeros: combinations of label values that are shown at 0 beside every series, as long as they have not happened:
-    ``zeros=({"status_code": "500", "status_type": "error"},)``.
+    ``zeros=({"status_code": "500", "status_type": "error"},)``. For a gauge without labels ``zeros=({},)`` says that it
+    is 0, and not unknown, before anything happened.
     """
 
     kind: ClassVar[str] = "unknown"
@@ -185,8 +186,9 @@ class Summary(Family):
     """How many a distribution had, their sum, and quantiles of all that were ever recorded.
 
     A quantile is told from the buckets that the ledger keeps for it: between the two bounds of ``within``, in the
-    family's own unit, it is less than 5 % off the value of its rank; below the lower one it is half of that bound at
-    most, above the upper one it is that bound. Quantiles of several series cannot be added up: a histogram's can.
+    family's own unit, it is less than 5 % off the value of its rank; what is a tenth below the lower one is told as
+    about half of it, what is above the upper one as that. Quantiles of several series cannot be added up: a
+    histogram's can.
     """
 
     kind: ClassVar[str] = "summary"
@@ -205,7 +207,7 @@ class Summary(Family):
         if not self.quantiles:
             return ()
         low, high = ((Decimal(str(end)) / self.factor).scaleb(-self.measures[0].exponent) for end in self.within)
-        bounds = [low]
+        bounds = [Decimal(-(-int(low) * 10 // 11))]  # so that the lower end has a bucket of its own
         while bounds[-1] < high:
             bounds.append(min(high, Decimal(int(bounds[-1] * 11 / 10))))
         return tuple(bounds)

@@ -160,7 +160,7 @@ HTTP = (
         buckets=HTTP_SECONDS,
         help="Duration of HTTP server requests",
     ),
-    Gauge("http_server_active_requests", HTTPInFlight.now, help="Number of active HTTP server requests"),
+    Gauge("http_server_active_requests", HTTPInFlight.now, zeros=({},), help="Number of active HTTP server requests"),
 )
 
 OTEL = Dialect(

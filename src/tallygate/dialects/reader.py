@@ -63,7 +63,7 @@ class TableReader(Generic[F]):
         reader = _FamilyReader(rendered, parts, uses_gauges)
         readers.append(reader)
         self._uses_gauges = self._uses_gauges or uses_gauges
-        if isinstance(family, Counter | Histogram | Summary) and columns.closed:
+        if (isinstance(family, Counter | Histogram | Summary) or family.zeros) and columns.closed:
             for seed in columns.beforehand():
                 reader.seed(seed)
         return lambda: rendered
@@ -183,7 +183,7 @@ class TableReader(Generic[F]):
                     reader.add(labels, row, 0, row.cell)
             for seed in columns.seeds(row.values):
                 for reader in readers:
-                    reader.seed(seed)
+                    reader.seed(seed, row)
         for info in self._infos:
             info.rows.append(row)
 
@@ -210,9 +210,11 @@ class _FamilyReader(Generic[F]):
                 for offset in offsets:
                     family.add(series, buffer, base + offset)
 
-    def seed(self, labels: str) -> None:
-        for suffix, _, _ in self.parts:
-            self.family.series(labels + suffix)
+    def seed(self, labels: str, row: RowView | None = None) -> None:
+        """Show these labels at 0; because of this row, if there is one."""
+        for suffix, filter_, _ in self.parts:
+            if row is None or filter_ is None or filter_.seeds(row):
+                self.family.series(labels + suffix)
 
 
 class _InfoReader(Generic[F]):

@@ -142,7 +142,7 @@ def _what(family: Family) -> str:
 
 
 def _zeros(family: Family) -> str:
-    shown = [" ".join(f'{name}="{value}"' for name, value in zero.items()) for zero in family.zeros]
+    shown = [" ".join(f'{name}="{value}"' for name, value in zero.items()) for zero in family.zeros if zero]
     return f"; at 0 before it happens: `{'`, `'.join(shown)}`" if shown else ""
 
 

@@ -107,11 +107,17 @@ class Filter:
         shown = {label.dimension for label in labels}
         self._shown = _Clauses([c for c in condition.clauses if sparse or c[0] in shown], dimensions)
         self._hidden = _Clauses([c for c in condition.clauses if not sparse and c[0] not in shown], dimensions)
+        known = {label.dimension for label in labels if label.zero}
+        self._seeds = _Clauses([c for c in condition.clauses if c[0] in shown - known], dimensions)
         self._only = _Clauses([clause for each in only if sparse for clause in each.clauses], dimensions)
 
     def shows(self, row: RowView) -> bool:
         """Whether the row's own series belongs to the family at all, be it at 0."""
         return self._shown.hold(row) and (row.index == OVERFLOW or self._only.hold(row))
+
+    def seeds(self, row: RowView) -> bool:
+        """Whether the family shows, because of this row, what is known beforehand of the row's other labels."""
+        return self._seeds.hold(row)
 
     def counts(self, row: RowView) -> bool:
         """Whether the row, whose series belongs to the family, adds to it."""

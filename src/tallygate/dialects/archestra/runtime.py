@@ -77,7 +77,7 @@ RUNTIME = (
         help="Garbage collection duration in seconds; major is generation 2, minor are 0 and 1",
     ),
     Gauge("nodejs_active_handles_total", Process.open_fds, help="Open file descriptors of the workers"),
-    Gauge("nodejs_active_requests_total", HTTPInFlight.now, help="HTTP requests being served now"),
+    Gauge("nodejs_active_requests_total", HTTPInFlight.now, zeros=({},), help="HTTP requests being served now"),
     Info(
         "nodejs_version_info",
         BuildInfo.present,

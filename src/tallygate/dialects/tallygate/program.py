@@ -54,7 +54,7 @@ HTTP = (
         buckets=BYTES,
         help="Size of HTTP answer bodies, in bytes",
     ),
-    Gauge("tallygate_http_requests_in_flight", HTTPInFlight.now, help="HTTP requests being served now"),
+    Gauge("tallygate_http_requests_in_flight", HTTPInFlight.now, zeros=({},), help="HTTP requests being served now"),
 )
 
 CACHES = (
