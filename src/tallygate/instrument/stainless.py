@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import wraps
 from threading import Lock
 from typing import Any, Final
+from weakref import ref
 
 from tallygate.errors import ErrorType
 from tallygate.facts import LLMCall
@@ -70,7 +71,8 @@ class SDK:
                 self.everywhere = (*self.everywhere, handle)
             else:
                 vars(client)[_MARK] = (*vars(client).get(_MARK, ()), handle)
-        handle.finally_do(lambda: self._let_go(handle))
+        where = None if client is None else ref(client)
+        handle.finally_do(lambda: self._let_go(handle, where))
         return handle
 
     def _patched(self) -> Instrumentation:
@@ -84,9 +86,12 @@ class SDK:
             ) from None
         return patches
 
-    def _let_go(self, handle: Instrumentation) -> None:
+    def _let_go(self, handle: Instrumentation, where: Callable[[], Any] | None) -> None:
         with _lock:
             self.everywhere = tuple(other for other in self.everywhere if other is not handle)
+            client = where and where()
+            if client is not None:
+                vars(client)[_MARK] = tuple(other for other in vars(client)[_MARK] if other is not handle)
             self.count -= 1
             if not self.count and self.patches is not None:
                 self.patches.remove()
