@@ -85,6 +85,7 @@ class FakeFamily:
         exponent: int = 0,
         factor: float | None = None,
         le: Sequence[str] | None = None,
+        le_as_written: bool = False,
         bucket_map: Sequence[int] | None = None,
         quantiles: Sequence[str] | None = None,
         combine: str = "sum",

@@ -136,10 +136,11 @@ def test_promtool_accepts_the_page(name: str) -> None:
     assert promtool.returncode == (3 if LINTS[name] else 0)
 
 
-def test_archestra_s_bounds_are_printed_as_the_original_does() -> None:
+@pytest.mark.parametrize("format", ["text", "openmetrics"])
+def test_archestra_s_bounds_are_printed_as_its_panel_selects_them(format: str) -> None:
     filled = Filled()
     filled.one_of_everything()
-    text = filled.page(DIALECTS["archestra"], format="text")
+    text = filled.page(DIALECTS["archestra"], format=format)
     bounds = [line.split('le="')[1].split('"')[0] for line in text.splitlines() if "llm_token_usage_bucket" in line]
     assert bounds == ["4", "16", "64", "256", "1024", "4096", "16384", "65536", "+Inf"]
 

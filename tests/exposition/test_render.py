@@ -116,6 +116,14 @@ def test_a_quantile_is_the_middle_of_the_bucket_that_its_rank_lies_in(renderer: 
     )
 
 
+def test_bounds_are_doubles_in_openmetrics_unless_they_are_to_stay(renderer: ModuleType) -> None:
+    for as_written, bound in ((False, "4.0"), (True, "4")):
+        family = renderer.Family("n", "histogram", "", "", le=["4"], le_as_written=as_written, bucket_map=[0, 1])
+        family.add(family.series(""), 0, 0)
+        page = renderer.render([family], [cells(3, 1, 0)], "openmetrics", {}).decode()
+        assert page.splitlines()[1] == f'n_bucket{{le="{bound}"}} 1'
+
+
 def test_summary_has_sum_and_count(renderer: ModuleType) -> None:
     family = renderer.Family("wait_ms", "summary", "", "", exponent=-1, bucket_map=[0, 0])
     family.add(family.series('a="b"'), 0, 0)

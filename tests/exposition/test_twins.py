@@ -55,6 +55,7 @@ def families(draw: st.DrawFn) -> Described:
             own = own if quantiles else []
             options["quantiles"] = [str(quantile) for quantile in quantiles]
         options["le"] = [f"{bound:f}" for bound in own]
+        options["le_as_written"] = draw(st.booleans())
         options["bucket_map"] = draw(st.lists(st.integers(0, len(own)), min_size=1, max_size=8))
         length += len(options["bucket_map"])
     name = draw(st.sampled_from(["a", "a_total", "a_seconds", "a_info", "a_seconds_total"]))

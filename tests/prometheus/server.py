@@ -72,9 +72,16 @@ class Prometheus:
         assert not document.get("warnings"), document
         return document["data"]
 
-    async def query(self, promql: str) -> dict[Labels, float]:
-        """The value of each series of an instant query now."""
-        data = await self.api("query", query=promql)
+    async def refusal(self, promql: str) -> str:
+        """Why a query is none."""
+        url = f"http://127.0.0.1:{self.port}/api/v1/query?{urlencode({'query': promql})}"
+        answer = await ask(url, method="GET")
+        assert answer.status == 400, answer
+        return str(json.loads(answer.body)["error"])
+
+    async def query(self, promql: str, at: float | None = None) -> dict[Labels, float]:
+        """The value of each series of an instant query, now or at another time."""
+        data = await self.api("query", query=promql, **({} if at is None else {"time": f"{at:.3f}"}))
         assert data["resultType"] == "vector", data
         found = {frozenset(each["metric"].items()): float(each["value"][1]) for each in data["result"]}
         assert len(found) == len(data["result"])

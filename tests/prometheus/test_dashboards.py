@@ -1,12 +1,12 @@
 """Queries of dashboards and alerts written for other systems, and of our own, answer when they are asked here."""
 
 import math
-import re
 
 import pytest
 
 from tallygate.dialects import DIALECTS
 from tallygate.dialects.families import Histogram
+from tests.prometheus.asking import of_job
 from tests.prometheus.conftest import JOBS, SHARED, World
 
 pytestmark = SHARED
@@ -90,25 +90,6 @@ ALWAYS_ZERO = (
 )
 """What queries are about whose right answer now is 0, and not nothing."""
 MAY_BE_ZERO = ("nodejs_eventloop_lag_seconds",)
-
-
-def samples(dialect: str) -> set[str]:
-    """The sample names of a dialect."""
-    endings = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
-    return {family.name + ending for family in DIALECTS[dialect].families for ending in endings.get(family.kind, ("",))}
-
-
-def of_job(query: str, job: str) -> str:
-    """The query as it stands, asked of one job: Archestra and HyperAgent both have a ``llm_tokens_total``."""
-    known = samples(job)
-
-    def told(match: re.Match[str]) -> str:
-        name, brace = match[1], match[2]
-        if name not in known:
-            return match[0]
-        return f'{name}{{job="{job}",' if brace else f'{name}{{job="{job}"}}'
-
-    return re.sub(r"\b([a-z_]+)\b(\{)?", told, query)
 
 
 @pytest.mark.parametrize(("job", "query"), QUERIES)

@@ -20,7 +20,13 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 PROMISED = {
     "tallygate": (),
     "otel": (),
+    "erato": (
+        'tokio_live_tasks_count non-histogram and non-summary metrics should not have "_count" suffix',
+        'tokio_total_busy_duration counter metrics should have "_total" suffix',
+        'tokio_workers_count non-histogram and non-summary metrics should not have "_count" suffix',
+    ),
     "aurora": (),
+    "gatewayz": ('subscription_count non-histogram and non-summary metrics should not have "_count" suffix',),
     "hyperagent": ("llm_latency_ms metric names should not contain abbreviated units",),
     "archestra": (
         "http_request_summary_seconds metric name should not include type 'summary'",

@@ -164,12 +164,17 @@ class Gauge(Family):
 
 @dataclass(frozen=True)
 class Histogram(Family):
-    """How a distribution spreads. ``buckets`` are upper bounds in the family's own unit, ascending, without +Inf."""
+    """How a distribution spreads. ``buckets`` are upper bounds in the family's own unit, ascending, without +Inf.
+
+    as_written: OpenMetrics and Prometheus write bounds as doubles, ``le="4.0"``; this one stays ``le="4"`` for the
+    queries that select it so. Prometheus 3 rewrites it all the same.
+    """
 
     kind: ClassVar[str] = "histogram"
     suffixes: ClassVar[tuple[str, ...]] = ("_bucket", "_sum", "_count", "_created")
 
     buckets: tuple[Number, ...] = ()
+    as_written: bool = False
 
     @property
     def bounds(self) -> tuple[Decimal, ...]:

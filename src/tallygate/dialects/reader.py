@@ -87,6 +87,7 @@ class TableReader(Generic[F]):
             exponent=(family.measures[0].exponent if family.measures else 0) + (shift or 0),
             factor=float(family.factor) if shift is None else None,
             le=self._le(family),
+            le_as_written=isinstance(family, Histogram) and family.as_written,
             bucket_map=self._bucket_map(family) if spread else None,
             quantiles=[plain(share) for share in family.shares] if isinstance(family, Summary) else None,
             combine={"latest": "max"}.get(gauges[0], gauges[0]) if gauges else "sum",

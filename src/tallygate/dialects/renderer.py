@@ -25,6 +25,7 @@ class FamilyFactory(Protocol[F_co]):
 
     Its values are cells times 10**exponent, times factor where that is no power of ten. scale: its unit is 10**-scale
     of the measure's base unit (3 for milliseconds), for what is not kept in cells. le: upper bounds of its buckets.
+    le_as_written: print them so in all formats.
     bucket_map: for each bucket of the ledger, which of the family's it lies in. quantiles: what a summary tells from
     its buckets. combine: how sources make one value.
     """
@@ -39,6 +40,7 @@ class FamilyFactory(Protocol[F_co]):
         exponent: int = 0,
         factor: float | None = None,
         le: Sequence[str] | None = None,
+        le_as_written: bool = False,
         bucket_map: Sequence[int] | None = None,
         quantiles: Sequence[str] | None = None,
         combine: str = "sum",

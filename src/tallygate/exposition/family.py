@@ -51,6 +51,8 @@ class Options(TypedDict, total=False):
     """What the value is also multiplied with, as a double, where that is no power of ten."""
     le: Sequence[str] | None
     """Finite upper bounds of buckets, ascending decimals: "0.1", "1", "2.5". Of a summary, those of its quantiles."""
+    le_as_written: bool
+    """Print the bounds in OpenMetrics too as they are in ``le``, "4", and not as a double, "4.0"."""
     bucket_map: Sequence[int] | None
     """For each bucket of the ledger, which of the family's buckets (the last is +Inf) it lies in."""
     quantiles: Sequence[str] | None
@@ -104,6 +106,7 @@ def prepare(
     exponent: int = 0,
     factor: float | None = None,
     le: Sequence[str] | None = None,
+    le_as_written: bool = False,
     bucket_map: Sequence[int] | None = None,
     quantiles: Sequence[str] | None = None,
     combine: str = "sum",
@@ -133,7 +136,7 @@ def prepare(
         Layout(
             _openmetrics_head(name, type, help, unit),
             name.encode(),
-            tuple(_bucket(text) for text in (*map(canonical, bounds), "+Inf")),
+            tuple(_bucket(text) for text in (*(les if le_as_written else map(canonical, bounds)), "+Inf")),
         ),
         shape,
         exponent,

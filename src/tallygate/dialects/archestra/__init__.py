@@ -1,8 +1,8 @@
 """The vocabulary of Archestra: models, MCP tools, knowledge base, task queue, HTTP and runtime, with agent labels.
 
-Kept: names, labels (the configured agent labels too), buckets printed as the original prints them ("4", not "4.0"),
-input tokens without the cached ones, and the seven quantiles of ``http_request_summary_seconds``: from 1 ms to 60 s
-each is less than 5 % off the exact one. Of its source, what its dashboards ask for besides.
+Kept: names, labels (the configured agent labels too), the buckets of ``llm_token_usage`` as its panel selects them
+("4", not "4.0"), input tokens without the cached ones, and the seven quantiles of ``http_request_summary_seconds``:
+from 1 ms to 60 s each is less than 5 % off the exact one. Of its source, what its dashboards ask for besides.
 
 Better than the original: a request lasts until its last byte, the same duration that tokens per second are divided by;
 free models have a cost series, at 0; ``external_agent_id`` is bounded; every status of a sync, a batch and a tool call

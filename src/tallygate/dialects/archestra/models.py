@@ -69,6 +69,7 @@ LLM = (
         LLMCall.total_tokens,
         by=agent,
         buckets=TOKENS,
+        as_written=True,
         help="Tokens, input and output, of one LLM request",
     ),
 )
