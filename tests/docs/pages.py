@@ -20,6 +20,11 @@ class Snippet:
     language: str
     text: str
 
+    @property
+    def end(self) -> int:
+        """The line that closes it."""
+        return self.line + self.text.count("\n") + 1
+
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tallygate import instrument
 from tests.docs.pages import FENCE, ROOT, pages
 
 LINK = re.compile(r"\[[^\]\n]*\]\((?P<target>[^)\s]+)\)")
@@ -37,5 +38,14 @@ def test_link(page: str, target: str) -> None:
 
 
 def test_the_front_page_leads_to_all_documentation() -> None:
-    linked = {target.partition("#")[0] for page, target in links() if page == "README.md"}
-    assert {page for page in pages() if page.startswith("docs/")} <= linked
+    """By way of the map of the documentation, which has every page."""
+    linked = {(page, target.partition("#")[0]) for page, target in links()}
+    assert ("README.md", "docs/README.md") in linked
+    mapped = {f"docs/{target}" for page, target in linked if page == "docs/README.md"}
+    assert {page for page in pages() if page.startswith("docs/")} - {"docs/README.md"} <= mapped
+
+
+def test_every_instrumentation_is_told_of() -> None:
+    told = "".join(path.read_text() for path in (ROOT / "docs/instrument").glob("*.md"))
+    functions = [name for name in instrument.__all__ if name.islower()]
+    assert [name for name in functions if f"instrument.{name}(" not in told] == []
