@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from tallygate.facts import LLMCall, UpstreamAttempt
+from tallygate.facts import LLMCall, LLMOutputChunk, UpstreamAttempt
 from tallygate.pricing import UNITS_PER_USD
 from tallygate.record.classify import CLIENT_GONE, ending_of
+from tallygate.record.failures import shown
 from tallygate.record.measures import (
     BLOCKED_TOOLS,
     CACHE_READ_TOKENS,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 else:
     Draft = object  # which one is the ledger's choice: see tracker_type
 
+MOST_AT_ONCE = 65_536
+"""How many content deltas may arrive together."""
 USD_FLOAT = float(UNITS_PER_USD)
 
 
@@ -161,6 +164,10 @@ class LLMCallTracker(Draft):
         binding = self.owner
         try:
             gap, chunks = self.lap(), binding.chunks
+            if count != 1 and not (isinstance(count, int) and 0 < count <= MOST_AT_ONCE):
+                problem = ValueError(f"{shown(count)} content deltas at once")
+                binding.failures.add(LLMOutputChunk, problem, "invalid_value")
+                count = 1
             if chunks is not None:
                 if gap is not None:
                     chunks.record(gap)

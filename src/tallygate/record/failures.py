@@ -33,3 +33,11 @@ class Failures:
                 _log.error("%s: %s", what, problem, exc_info=problem)
         except Exception:  # the last resort: there is nowhere left to say it
             _log.debug("cannot count a dropped observation", exc_info=True)
+
+
+def shown(value: object) -> str:
+    """A wrong value as a message may show it."""
+    try:
+        return f"{value!r:.100}"
+    except Exception:  # its own doing; its type says enough
+        return f"a {type(value).__name__}"

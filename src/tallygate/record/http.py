@@ -6,6 +6,7 @@ from typing import Final
 
 from tallygate.facts import HTTPInFlight, HTTPRequest
 from tallygate.record.classify import CLIENT_GONE, is_cancellation
+from tallygate.record.failures import shown
 from tallygate.record.places import Place
 from tallygate.record.recording import Recording
 from tallygate.record.tracker import Tracker
@@ -46,7 +47,7 @@ class HTTPRequestTracker(Tracker):
         digits = str(int(status)) if isinstance(status, int) else status
         if isinstance(digits, str) and len(digits) == 3 and digits.isascii() and digits.isdecimal():
             return digits
-        problem = ValueError(f"status_code {status!r:.100} is no HTTP status")
+        problem = ValueError(f"status_code {shown(status)} is no HTTP status")
         self._recorder.failed(HTTPRequest, problem, "invalid_dimension")
         return "other"
 

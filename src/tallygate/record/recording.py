@@ -11,7 +11,7 @@ from tallygate.ledger.interface import Elapsed
 from tallygate.ledger.schema import Kind
 from tallygate.ledger.values import VALUE_LIMIT, units_of
 from tallygate.record.credentials import REDACTED, is_credential
-from tallygate.record.failures import Failures
+from tallygate.record.failures import Failures, shown
 
 if TYPE_CHECKING:
     from tallygate.ledger.interface import Row, Table, Value
@@ -73,7 +73,7 @@ class Recording:
         """Put a custom label among these, by key or label name; one that is not configured is counted as dropped."""
         name = self._custom.get(key)
         if name is None:
-            problem = LookupError(f"{key!r} is no dimension and no configured custom label")
+            problem = LookupError(f"{shown(key)} is no dimension and no configured custom label")
             self.failed(fact, problem, "invalid_dimension")
         else:
             labels[name] = self.text(fact, value)
@@ -94,7 +94,7 @@ class Recording:
         """Whether a value is in its closed vocabulary; one that is not is counted as dropped."""
         if value in values:
             return True
-        problem = ValueError(f"{dimension} {value!r:.100} is none of {', '.join(filter(None, values))}")
+        problem = ValueError(f"{dimension} {shown(value)} is none of {', '.join(filter(None, values))}")
         self.failed(fact, problem, "invalid_dimension")
         return False
 
@@ -181,7 +181,7 @@ class Recording:
         return False
 
     def _refused(self, fact: type[Fact], measure: str, value: object) -> None:
-        problem = ValueError(f"{measure} {value!r:.100} is no number that it can be")
+        problem = ValueError(f"{measure} {shown(value)} is no number that it can be")
         self.failed(fact, problem, "invalid_value")
 
 

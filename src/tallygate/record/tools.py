@@ -8,6 +8,7 @@ from tallygate.context import current
 from tallygate.errors import TOOL_ERROR_TYPES, ToolErrorType
 from tallygate.facts import OUTCOMES, CommandRun, MCPOperation, MCPServerState, MCPSession, MCPSessionActive, ToolCall
 from tallygate.record.classify import is_cancellation
+from tallygate.record.failures import shown
 from tallygate.record.places import Place
 from tallygate.record.recording import Recording
 from tallygate.record.tracker import Tracker, outcome_of
@@ -180,7 +181,7 @@ class CommandTracker(Tracker):
 
     def _close(self, exit_code: int | None, output_size: int | None, problem: BaseException | None) -> bool:
         if exit_code is not None and not isinstance(exit_code, int):
-            told = TypeError(f"exit_code {exit_code!r:.100} is no number")
+            told = TypeError(f"exit_code {shown(exit_code)} is no number")
             self._recorder.failed(CommandRun, told, "invalid_dimension")
             exit_code = None
         outcome = outcome_of(problem) if problem is not None or not exit_code else "failed"
