@@ -10,7 +10,7 @@ from tests.prometheus.traffic import MODELS, PRICE
 
 pytestmark = SHARED
 
-GAUGES = "nodejs_active_handles_total|nodejs_active_requests_total"
+GAUGES = "nodejs_active_handles_total|nodejs_active_requests_total|tokio_live_tasks_count|tokio_workers_count"
 """Gauges that are named like counters."""
 HYPERAGENT_WORDS = {
     "caller_invalid_request": "validation",
