@@ -39,6 +39,14 @@ def read_by_next(stream: Any) -> list[Any]:
     return found
 
 
+def chat_stream(client: Any, model: str) -> Any:
+    return list(client.chat.completions.create(model=model, **CHAT, **USAGE))
+
+
+def responses_stream(client: Any, model: str) -> Any:
+    return list(client.responses.create(model=model, stream=True, **RESPONSES))
+
+
 def chat_helper(client: Any, model: str) -> Any:
     with client.chat.completions.stream(model=model, stream_options={"include_usage": True}, **CHAT) as stream:
         return stream.get_final_completion()

@@ -41,10 +41,10 @@ FAILING = {
     "slow_headers": ("provider_timeout",) * 2,
 }
 """What ends a call badly, and why: of one that is not streamed, and of a stream."""
-FEW = ("", "cached+reasoning+crlf", "tools", "429", "reset_body", "cut_stream")
+FEW = ("", "cached+reasoning+crlf", "429", "cut_stream")
 """For ways that differ from others only in what the SDK makes of a reply."""
-MAIN = {"chat", "chat_stream", "responses", "responses_stream"}
-ASYNC_MAIN = {"chat_stream", "responses_stream"}
+MAIN = {"chat", "chat_stream", "responses_stream"}
+ASYNC_MAIN = {"chat_stream"}
 TIMEOUT = 0.15
 
 
