@@ -11,17 +11,19 @@ from tallygate.instrument.stainless import SDK
 from tallygate.wire.tokens import anthropic_usage
 
 if TYPE_CHECKING:
-    from anthropic import Anthropic, AsyncAnthropic, AsyncClient, Client
+    from anthropic._base_client import AsyncAPIClient, SyncAPIClient
 
     from tallygate.record.recorder import Recorder
 
 _sdk: SDK | None = None
 
 
-def anthropic(client: Any = None, *, tally: Recorder | None = None) -> Instrumentation:
+def anthropic(
+    client: SyncAPIClient | AsyncAPIClient | None = None, *, tally: Recorder | None = None
+) -> Instrumentation:
     """Record the calls of this client, and of those copied from it; without one, of all clients, those made before too.
 
-    A call of several instrumentations is recorded once: by the client's own, else by the latest. Raises
+    Any client of the library will do: Anthropic, AsyncAnthropic, AnthropicBedrock, AnthropicVertex and so on. A call of several instrumentations is recorded once: by the client's own, else by the latest. Raises
     NotInstrumentable for anything that is no client, ImportError without the library.
     """
     global _sdk
