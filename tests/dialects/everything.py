@@ -8,7 +8,7 @@ from typing import Any
 
 import tallygate
 from tallygate.declare import Fact
-from tallygate.facts import Dropped, EventLoop, GarbageCollection, Process
+from tallygate.facts import Dropped, EventLoop, GarbageCollection, LoopQueues, Process
 from tallygate.ledger.schema import Kind
 from tallygate.tally import Tally
 
@@ -130,7 +130,7 @@ def of_the_gateway(tally: Tally) -> None:
 
 def runtime(tally: Tally) -> None:
     """What the samplers of the runtime record, which have tests of their own."""
-    for fact in (Process, EventLoop, GarbageCollection, Dropped):
+    for fact in (Process, EventLoop, LoopQueues, GarbageCollection, Dropped):
         values = tuple(dimension.values[-1] if dimension.values else "LLMCall" for dimension in fact.dimensions)
         told(tally, fact, values, **{measure.name: 1 for measure in fact.measures})
 

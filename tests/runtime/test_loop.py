@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import uvloop
 
-from tallygate.facts import EventLoop
+from tallygate.facts import EventLoop, LoopQueues
 from tallygate.runtime import LoopSampler
 from tallygate.runtime import loop as module
 from tallygate.runtime.loop import lag_gauges
@@ -81,7 +81,7 @@ def test_what_the_gauges_say() -> None:
 async def test_the_executor(tally: Tally) -> None:
     def shown() -> tuple[int, int]:
         sampler.sample()
-        return gauge(tally, EventLoop.executor_threads), gauge(tally, EventLoop.executor_queue)
+        return gauge(tally, LoopQueues.executor_threads), gauge(tally, LoopQueues.executor_queue)
 
     loop = asyncio.get_running_loop()
     sampler = LoopSampler(loop)
@@ -112,11 +112,12 @@ async def test_ready_callbacks(tally: Tally) -> None:
         for _ in range(5):
             loop.call_soon(int)
         sampler.sample()
-        assert gauge(tally, EventLoop.ready) >= 5
+        assert gauge(tally, LoopQueues.ready) >= 5
+        assert b"\ntokio_global_queue_depth " in tally.render(["erato"])
 
 
 def test_uvloop(tally: Tally) -> None:
-    """What it does not tell stays 0."""
+    """What it does not tell is not shown."""
 
     async def main() -> None:
         LoopSampler.of(asyncio.get_running_loop()).report_to(lambda: tally)
@@ -126,7 +127,10 @@ def test_uvloop(tally: Tally) -> None:
     loop = uvloop.new_event_loop()
     loop.run_until_complete(main())
     assert gauge(tally, EventLoop.tasks) == 1
-    assert gauge(tally, EventLoop.ready) == gauge(tally, EventLoop.executor_threads) == 0
+    page = tally.render(["erato", "tallygate"]).decode()
+    samples = {line.split()[0] for line in page.splitlines() if not line.startswith("#")}
+    assert {"tokio_live_tasks_count", "tallygate_event_loop_tasks"} <= samples
+    assert not {"tokio_global_queue_depth", "tallygate_executor_threads", "tallygate_executor_queue_size"} & samples
     assert dropped(tally) == {}
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()

@@ -12,13 +12,24 @@ What differs: the first token is the first content of any kind (text, reasoning,
 for text. A cancelled query counts as ``error``. Queries of PostgreSQL alone are shown.
 
 Of Tokio, ``tokio_workers_count``, ``tokio_live_tasks_count``, ``tokio_global_queue_depth`` and
-``tokio_total_busy_duration`` (in microseconds) have an equivalent. Left out: the park counts, and the busy times of the
-most and the least busy worker; an asyncio loop does not count its sleeps, and there is one loop per process.
+``tokio_total_busy_duration`` (in microseconds) have an equivalent; uvloop does not tell the third. Left out: the park
+counts, and the busy times of the most and the least busy worker; an asyncio loop does not count its sleeps, and there
+is one loop per process.
 """
 
 from tallygate.dialects.families import BareCounter, Counter, Dialect, Gauge, Histogram, Info
 from tallygate.errors import ERROR_TYPES
-from tallygate.facts import BuildInfo, CacheState, EventLoop, LLMCall, MCPSessionActive, Process, ProviderInfo, Query
+from tallygate.facts import (
+    BuildInfo,
+    CacheState,
+    EventLoop,
+    LLMCall,
+    LoopQueues,
+    MCPSessionActive,
+    Process,
+    ProviderInfo,
+    Query,
+)
 
 CHAT_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 QUERY_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -135,7 +146,7 @@ DATABASE = (
 RUNTIME = (
     Gauge("tokio_workers_count", Process.workers, help="Live worker processes, each with one event loop"),
     Gauge("tokio_live_tasks_count", EventLoop.tasks, help="Live asyncio tasks"),
-    Gauge("tokio_global_queue_depth", EventLoop.ready, help="Callbacks that waited to run when sampled"),
+    Gauge("tokio_global_queue_depth", LoopQueues.ready, help="Callbacks that waited to run when sampled"),
     BareCounter(
         "tokio_total_busy_duration",
         EventLoop.busy * 10**6,

@@ -45,7 +45,7 @@ from tallygate.facts.work import (
     TaskEvent,
     TaskInFlight,
 )
-from tallygate.facts.workers import BuildInfo, Dropped, EventLoop, GarbageCollection, Process, Scrape
+from tallygate.facts.workers import BuildInfo, Dropped, EventLoop, GarbageCollection, LoopQueues, Process, Scrape
 
 FACTS: tuple[type[Fact], ...] = (
     LLMCall,
@@ -87,6 +87,7 @@ FACTS: tuple[type[Fact], ...] = (
     BuildInfo,
     Process,
     EventLoop,
+    LoopQueues,
     GarbageCollection,
     Scrape,
     Dropped,
@@ -121,6 +122,7 @@ __all__ = [
     "LLMCall",
     "LLMInFlight",
     "LLMOutputChunk",
+    "LoopQueues",
     "MCPOperation",
     "MCPServerState",
     "MCPSession",

@@ -44,10 +44,7 @@ class EventLoop(Fact):
 
     lag = Distribution("seconds", "how late the loop ran a timer", exponent=SECONDS)
     tasks = Gauge("", "live tasks, summed over the workers")
-    ready = Gauge("", "callbacks ready to run when sampled, summed over the workers")
     busy = Sum("seconds", "CPU time of the threads that run the loops", exponent=-6)
-    executor_threads = Gauge("", "threads of the loops' default executors")
-    executor_queue = Gauge("", "calls that wait for such a thread, summed over the workers")
     latest_lag = lag_gauge("how late the loop ran its latest timer")
     lag_min = lag_gauge("least lag of the latest minute")
     lag_max = lag_gauge("greatest lag of the latest minute")
@@ -56,6 +53,14 @@ class EventLoop(Fact):
     lag_p50 = lag_gauge("median lag of the latest minute")
     lag_p90 = lag_gauge("90th percentile of the lag in the latest minute")
     lag_p99 = lag_gauge("99th percentile of the lag in the latest minute")
+
+
+class LoopQueues(Fact):
+    """What waits for the event loops: asyncio's own loops tell it, others, such as uvloop's, do not."""
+
+    ready = Gauge("", "callbacks ready to run when sampled, summed over the workers")
+    executor_threads = Gauge("", "threads of the loops' default executors")
+    executor_queue = Gauge("", "calls that wait for such a thread, summed over the workers")
 
 
 class GarbageCollection(Fact):

@@ -12,7 +12,8 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, finalize, ref
 
 from tallygate.declare import Gauge
-from tallygate.facts import EventLoop
+from tallygate.facts import EventLoop, LoopQueues
+from tallygate.ledger.interface import Row
 from tallygate.record.recorder import Recorder
 from tallygate.record.recording import index_of
 from tallygate.runtime.reporting import Reporters, Sparing, Where
@@ -49,11 +50,19 @@ class _Report:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.row = recorder.tables[EventLoop].row()
+        self._queues: Row | None = None
         self._levels: dict[Gauge, float] = {}
 
     def level(self, gauge: Gauge, value: float) -> None:
-        self.row.add(index_of(gauge), value - self._levels.get(gauge, 0))
+        row = self.row if gauge.fact is EventLoop else self._queues or self._show_queues()
+        row.add(index_of(gauge), value - self._levels.get(gauge, 0))
         self._levels[gauge] = value
+
+    def _show_queues(self) -> Row:
+        """A fact that was never recorded is not shown, and is not when no loop tells it."""
+        self._queues = self.recorder.tables[LoopQueues].row()
+        self._queues.record()
+        return self._queues
 
     def end(self) -> None:
         """The loop has nothing more to do."""
@@ -65,7 +74,7 @@ class LoopSampler:
     """Samples one event loop into ``facts.EventLoop``, by timers of its own: no task, and nothing that waits.
 
     Of several loops in one process, those of lag show the one that was sampled last. Only asyncio's own loops tell
-    their ready callbacks and their executor; uvloop's do not, so there both stay 0.
+    their ready callbacks and their executor; of uvloop's those are not shown.
     """
 
     _of: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, LoopSampler]] = WeakKeyDictionary()
@@ -151,11 +160,11 @@ class LoopSampler:
             found[EventLoop.tasks] = tasks
         ready = getattr(loop, "_ready", None)
         if ready is not None:
-            found[EventLoop.ready] = len(ready)
+            found[LoopQueues.ready] = len(ready)
         executor: Any = getattr(loop, "_default_executor", None)
         if executor is not None:
-            found[EventLoop.executor_threads] = len(executor._threads)
-            found[EventLoop.executor_queue] = executor._work_queue.qsize()
+            found[LoopQueues.executor_threads] = len(executor._threads)
+            found[LoopQueues.executor_queue] = executor._work_queue.qsize()
         return found
 
     def _settle(self) -> None:

@@ -3,7 +3,7 @@
 from tallygate.dialects.families import Computed, Counter, Gauge, Histogram, Info
 from tallygate.dialects.process import PROCESS
 from tallygate.dialects.tallygate.buckets import BYTES, PAUSE_SECONDS
-from tallygate.facts import BuildInfo, Dropped, EventLoop, GarbageCollection, Process, Scrape
+from tallygate.facts import BuildInfo, Dropped, EventLoop, GarbageCollection, LoopQueues, Process, Scrape
 
 RUNTIME = (
     Info(
@@ -39,9 +39,9 @@ RUNTIME = (
         help="How late the asyncio event loops ran a timer, in seconds",
     ),
     Gauge("tallygate_event_loop_tasks", EventLoop.tasks, help="Live asyncio tasks"),
-    Gauge("tallygate_event_loop_ready_callbacks", EventLoop.ready, help="Callbacks that waited to run when sampled"),
-    Gauge("tallygate_executor_threads", EventLoop.executor_threads, help="Threads of the loops' default executors"),
-    Gauge("tallygate_executor_queue_size", EventLoop.executor_queue, help="Calls that wait for such a thread"),
+    Gauge("tallygate_event_loop_ready_callbacks", LoopQueues.ready, help="Callbacks that waited to run when sampled"),
+    Gauge("tallygate_executor_threads", LoopQueues.executor_threads, help="Threads of the loops' default executors"),
+    Gauge("tallygate_executor_queue_size", LoopQueues.executor_queue, help="Calls that wait for such a thread"),
     Counter(
         "tallygate_event_loop_busy_seconds_total",
         EventLoop.busy,
