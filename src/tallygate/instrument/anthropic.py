@@ -23,8 +23,9 @@ def anthropic(
 ) -> Instrumentation:
     """Record the calls of this client, and of those copied from it; without one, of all clients, those made before too.
 
-    Any client of the library will do: Anthropic, AsyncAnthropic, AnthropicBedrock, AnthropicVertex and so on. A call of several instrumentations is recorded once: by the client's own, else by the latest. Raises
-    NotInstrumentable for anything that is no client, ImportError without the library.
+    Any client of the library will do: Anthropic, AsyncAnthropic, AnthropicBedrock, AnthropicVertex and so on. A call of
+    several instrumentations is recorded once: by the client's own, else by the latest. Raises NotInstrumentable for
+    anything that is no client, ImportError without the library.
     """
     global _sdk
     if _sdk is None:
