@@ -151,7 +151,8 @@ class Activity(Protocol):
     def finish(self, row: Row | None = None, *measures: Value | Elapsed) -> bool:
         """Give the gauge back and record ``measures`` into ``row``, if one is given (ELAPSED and MARKED replaced).
 
-        False when already finished; then nothing happens.
+        False when already finished; then nothing happens. In a forked child that inherited it nothing is recorded: that
+        is its parent's.
         """
 
 
@@ -217,7 +218,10 @@ class Draft(Protocol):
         """Take another form and owner; nothing happens once it has started. TypeError for a form to another table."""
 
     def close(self, row: Row | None) -> bool:
-        """Give the gauge back and record into a row of its table, if one is given. False when it was over."""
+        """Give the gauge back and record into a row of its table, if one is given. False when it was over.
+
+        Once started, it is recorded by the process that started it, and by no forked child.
+        """
 
     def values(self) -> tuple[float | None, ...]:
         """All measures, in base units."""

@@ -78,7 +78,7 @@ class Activity:
                 return False
             self._stopped = time.monotonic_ns()
             self._give_back()
-        if row is not None:
+        if row is not None and self._fork == self._row.table.ledger.fork_count:  # else it is the parent's to record
             mark = self._marked_at - self._begun if self._marked_at else None
             row.observe(measures, self._stopped - self._begun, mark)
         return True

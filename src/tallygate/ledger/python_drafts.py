@@ -234,6 +234,9 @@ class Draft:
                 going.move_gauge(self._column, -1)
         if self._begun:
             self._stop()
-        if row is not None:
+        taken_over = (
+            self._begun and self._fork != going.table.ledger.fork_count
+        )  # by a fork: it is the parent's to record
+        if row is not None and not taken_over:
             row.record_units(self._set)
         return True

@@ -68,7 +68,8 @@ static PyObject *activity_finish(Activity *self, PyObject *const *args, Py_ssize
         return Py_False;
     }
     self->stopped = clock_nanoseconds();
-    if (row != Py_None)
+    /* One that a fork took over is its parent's to record. */
+    if (row != Py_None && likely(self->epoch == atomic_load_explicit(&fork_epoch, relaxed)))
         record_into((Row *)row, args + 1, count - 1, self->stopped - self->begun,
                     self->marked ? self->marked - self->begun : -1);
     Py_INCREF(Py_True);

@@ -113,6 +113,8 @@ static void record_draft(Draft *draft, Row *row) {
     const Measure *measures = row->shape->recorded;
     int64_t dropped = 0;
     if (unlikely(row_closed(row))) return;
+    /* One that a fork took over is its parent's to record. */
+    if (unlikely(draft->begun && draft->epoch != atomic_load_explicit(&fork_epoch, relaxed))) return;
     atomic_fetch_add_explicit(row->cells, 1, relaxed);
     for (uint32_t set = draft->set; set; set &= set - 1) {
         uint32_t index = (uint32_t)__builtin_ctz(set);
