@@ -10,10 +10,12 @@ Here every name is the function of the file of that name. A file imports its lib
 each needs only its own library to be installed.
 """
 
+from tallygate.instrument.aiohttp import aiohttp
 from tallygate.instrument.anthropic import anthropic
 from tallygate.instrument.asgi import ASGIMiddleware, asgi
 from tallygate.instrument.django import django
 from tallygate.instrument.flask import flask
+from tallygate.instrument.httpx import httpx
 from tallygate.instrument.openai import openai
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.prometheus_client import prometheus_client
@@ -25,12 +27,14 @@ __all__ = [
     "Instrumentation",
     "NotInstrumentable",
     "WSGIMiddleware",
+    "aiohttp",
     "anthropic",
     "asgi",
     "asyncio",
     "django",
     "flask",
     "gc",
+    "httpx",
     "openai",
     "process",
     "prometheus_client",

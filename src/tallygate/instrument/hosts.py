@@ -17,6 +17,7 @@ HOSTS: Final[Mapping[str, str]] = {
     "api.mistral.ai": "mistral",
     "api.moonshot.ai": "moonshotai",
     "api.moonshot.cn": "moonshotai",
+    "api.openai.com": "openai",
     "api.perplexity.ai": "perplexity",
     "api.together.ai": "together",
     "api.together.xyz": "together",
