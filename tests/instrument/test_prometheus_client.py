@@ -259,6 +259,26 @@ def test_a_family_that_a_registry_has_twice_is_shown_once(tally: Tally, registry
     assert dropped(tally) == {("Scrape", "name_clash"): 2}
 
 
+@pytest.mark.parametrize("format", sorted(FORMATS))
+def test_names_that_are_written_alike_are_one(tally: Tally, registry: CollectorRegistry, format: str) -> None:
+    """As prometheus_client writes them for a scraper that does not take dots."""
+    registry.register(
+        Custom(GaugeMetricFamily("my.depth", "One", value=1), GaugeMetricFamily("my_depth", "2", value=2))
+    )
+    with instrument.prometheus_client(registry, in_registry=False, tally=tally):
+        assert [s.value for s in families(tally.render(format=format), format)["my_depth"].samples] == [1]
+    assert dropped(tally) == {("Scrape", "name_clash"): 1}
+
+
+def test_times_of_samples_are_kept(tally: Tally, registry: CollectorRegistry) -> None:
+    depth = GaugeMetricFamily("depth", "At a time", labels=())
+    depth.add_metric((), 4, timestamp=1700000000.5)
+    registry.register(Custom(depth))
+    with instrument.prometheus_client(registry, in_registry=False, tally=tally):
+        assert b"\ndepth 4.0 1700000000500\n" in tally.render()
+        assert b"\ndepth 4.0 1700000000.5\n" in tally.render(format="openmetrics")
+
+
 def test_a_collector_that_fails_is_counted(tally: Tally, registry: CollectorRegistry) -> None:
     registry.register(Custom(GaugeMetricFamily("depth", "One", value=1), OSError("no such device")))
     with instrument.prometheus_client(registry, in_registry=False, tally=tally):
