@@ -15,7 +15,7 @@ from tallygate.dialects import DIALECTS, Dialect, Plan, boundaries, resolve, tab
 from tallygate.dialects.families import DialectError
 from tallygate.exposition.render import Family, render
 from tallygate.exposition.sources import NameClash, Source, append
-from tallygate.facts import FACTS, BuildInfo, Dropped, LLMCall, ProviderInfo, Scrape
+from tallygate.facts import FACTS, BuildInfo, Dropped, LLMCall, ProviderInfo, Scrape, StoreFailure
 from tallygate.ledger import DEFAULT_CAPACITY, Implementation, implementation_name, open_ledger
 from tallygate.ledger.interface import Ledger, Table
 from tallygate.ledger.schema import TableSchema
@@ -107,6 +107,7 @@ class Tally(Recorder):
             return
         try:
             self.tables[ProviderInfo].row(provider, kind, model).set(0, 1)
+            self.tables[StoreFailure].row("response_snapshot", provider, "store")  # a 0 to be seen before the first one
         except Exception as problem:
             self.failed(ProviderInfo, problem)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from types import ModuleType
 from typing import Any
 
 import tallygate
@@ -144,8 +143,3 @@ def told(tally: Tally, fact: type[Fact], values: tuple[str, ...], **measures: fl
         if each.kind is Kind.GAUGE and each.name in measures:
             row.set(index, measures[each.name])
     assert measures.keys() <= {each.name for each in table.schema.measures}
-
-
-def public_functions(module: ModuleType) -> set[str]:
-    """The recording functions that a module has."""
-    return {name for name in vars(module) if name.startswith(PREFIXES)}

@@ -24,21 +24,22 @@ SUFFIX = {"counter": "_total", "info": "_info"}
 NATIVE, PYTHON = "native", "python"
 
 
-@pytest.fixture(params=[NATIVE, PYTHON])
-def program(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tally.Tally]:
+@pytest.fixture(params=[NATIVE, PYTHON], scope="module")
+def program(request: pytest.FixtureRequest) -> Iterator[tally.Tally]:
     """A program's tally in which everything happened, with the compiled core and renderer, or without."""
     implementation: Implementation = request.param
-    if implementation == PYTHON:
-        monkeypatch.setattr(tally, "Family", render_python.Family)
-        monkeypatch.setattr(tally, "render", render_python.render)
-    else:
-        assert render.IS_NATIVE
-    monkeypatch.setattr(recorders.default, "recorder", recorders.default.nowhere)
-    monkeypatch.setattr(default, "_settings", None)
-    made = init(custom_labels=CUSTOM, implementation=implementation)
-    assert everything(made) == RECORDING
-    yield made
-    made.close()
+    with pytest.MonkeyPatch.context() as patch:
+        if implementation == PYTHON:
+            patch.setattr(tally, "Family", render_python.Family)
+            patch.setattr(tally, "render", render_python.render)
+        else:
+            assert render.IS_NATIVE
+        patch.setattr(recorders.default, "recorder", recorders.default.nowhere)
+        patch.setattr(default, "_settings", None)
+        made = init(custom_labels=CUSTOM, implementation=implementation)
+        assert everything(made) == RECORDING
+        yield made
+        made.close()
 
 
 def shown(metric: Metric) -> Row:

@@ -23,6 +23,7 @@ from tallygate.facts import (
     TaskEvent,
     ToolCall,
 )
+from tallygate.tally import Tally
 
 from .filled import Filled
 
@@ -93,6 +94,15 @@ def test_erato_shows_postgresql_alone_and_its_own_sessions(store: Filled) -> Non
         store.record(MCPSessionActive, {"side": "client", "server": server}, now=count)
     store.record(MCPSessionActive, {"side": "server", "server": "github"}, now=5)
     assert values(store, "erato", "erato_mcp_active_sessions") == {"github": 2, "idle": 0}
+
+
+def test_aurora_shows_configured_providers_at_0() -> None:
+    tally = Tally()
+    tally.provider_info(provider="groq", kind="openai")
+    page = tally.render(["aurora"], names=["aurora_response_snapshot_store_failures_total"]).decode()
+    labels = 'provider="groq",provider_name="groq",operation="store"'
+    assert page.splitlines()[-1] == f"aurora_response_snapshot_store_failures_total{{{labels}}} 0"
+    tally.close()
 
 
 def test_gatewayz_http(store: Filled) -> None:
