@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from math import ceil, sqrt
 from operator import mul
+from threading import RLock
 from typing import Any, Final
 from weakref import WeakKeyDictionary, finalize, ref
 
@@ -83,6 +84,7 @@ class LoopSampler:
         self._loop = ref(loop)
         self._reporters = Reporters()
         self._reports: list[_Report] = []
+        self._telling = RLock()
         self._lags: deque[float] = deque(maxlen=LATEST)
         self._tasks: Callable[[], int | None] = Sparing(lambda: len(asyncio.all_tasks(self._loop())))
         self._ticking = False
@@ -135,6 +137,10 @@ class LoopSampler:
 
     def sample(self) -> None:
         """Take a sample now, in the loop's thread."""
+        with self._telling:
+            self._sample()
+
+    def _sample(self) -> None:
         self._next_sample = time.perf_counter() + SAMPLE_INTERVAL - LAG_INTERVAL / 2
         self._settle()
         busy, self._busy = self._busy, time.thread_time()
@@ -169,14 +175,16 @@ class LoopSampler:
 
     def _settle(self) -> None:
         """Report to those who are to be told now."""
-        recorders = self._reporters.recorders()
-        told = {report.recorder: report for report in self._reports}
-        for recorder, report in told.items():
-            if recorder not in recorders:
-                report.end()
-        self._reports = [told.get(recorder) or _Report(recorder) for recorder in recorders]
+        with self._telling:
+            recorders = self._reporters.recorders()
+            told = {report.recorder: report for report in self._reports}
+            for recorder, report in told.items():
+                if recorder not in recorders:
+                    report.end()
+            self._reports = [told.get(recorder) or _Report(recorder) for recorder in recorders]
 
     def _end(self) -> None:
         """The loop is gone."""
-        for report in self._reports:
-            report.end()
+        with self._telling:
+            for report in self._reports:
+                report.end()
