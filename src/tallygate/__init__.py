@@ -52,6 +52,7 @@ from tallygate.default import (
 from tallygate.errors import ErrorType
 from tallygate.pricing import PriceOverride
 from tallygate.record.call import LLMCallTracker
+from tallygate.record.wrapping import tracked
 from tallygate.serving import asgi_app, start_metrics_server, wsgi_app
 from tallygate.tally import Tally, package_version
 
@@ -95,6 +96,7 @@ __all__ = [
     "track_rag_query",
     "track_task",
     "track_tool_call",
+    "tracked",
     "wsgi_app",
 ]
 
