@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from threading import Lock
@@ -175,20 +176,20 @@ def _spread(
                 at = (series, bucket)
                 shown = _shown(family, latest[at]) if at in latest else ""
                 yield f"{name}_bucket{{{before}{le.decode()}{running}{shown}\n".encode()
+        reached = list(accumulate(counts[series])) if prepared.quantiles else []
         for quantile, parts in prepared.quantiles:
-            yield f"{name}{{{before}{quantile.decode()}{_quantile(prepared, counts[series], running, parts)}\n".encode()
+            yield f"{name}{{{before}{quantile.decode()}{_quantile(prepared, reached, parts)}\n".encode()
         braced = f"{{{text}}}" if text else ""
         yield f"{name}_sum{braced} {_value(family, sums[series])}\n{name}_count{braced} {running}\n".encode()
         pauses.take()
 
 
-def _quantile(prepared: Prepared, counts: Sequence[int], total: int, parts: int) -> str:
-    """The middle of the bucket in which the value of this rank lies; NaN when there is none."""
-    if total <= 0:
+def _quantile(prepared: Prepared, reached: Sequence[int], parts: int) -> str:
+    """The middle of the bucket in which the value of this rank lies; NaN when there is none. reached: counts so far."""
+    if reached[-1] <= 0:
         return "NaN"
-    rank = max(1, -(-total * parts // BILLION))
-    reached = zip(prepared.middles, accumulate(counts), strict=True)
-    return next((middle for middle, running in reached if running >= rank), prepared.middles[-1]).decode()
+    rank = max(1, -(-reached[-1] * parts // BILLION))
+    return prepared.middles[bisect_left(reached, rank, 0, len(reached) - 1)].decode()
 
 
 def _read(family: Family, index: int, length: int, buffers: Sequence[memoryview]) -> Sequence[int]:

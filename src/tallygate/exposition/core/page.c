@@ -76,15 +76,30 @@ static bool scalar_texts(Page *page, const Shown *shown, bool traced) {
     return true;
 }
 
-/* The middle of the bucket in which the value of this rank lies; NaN when there is none. */
-static size_t write_quantile(char *out, const Family *family, const Total *counts, Total total, uint32_t parts) {
+/* Which of so many values the quantile is, from 1. */
+static inline Total rank_of(Total total, uint32_t parts) {
+    if (likely(total <= (Total)(UINT64_MAX / BILLION - 1))) {
+        uint64_t rank = ((uint64_t)total * parts + (BILLION - 1)) / BILLION;
+        return rank > 0 ? (Total)rank : 1;
+    }
+    Total rank = (total * parts + (BILLION - 1)) / BILLION;
+    return rank > 0 ? rank : 1;
+}
+
+/* The middle of the bucket in which the value of this rank lies; NaN when there is none. reached: counts up to each. */
+static size_t write_quantile(char *out, const Family *family, const Total *reached, Total total, uint32_t parts) {
     if (total <= 0) return memcpy(out, "NaN", 3), 3;
-    Total rank = (total * parts + (BILLION - 1)) / BILLION, running = counts[0];
-    uint32_t bucket = 0;
-    if (rank < 1) rank = 1;
-    while (running < rank && bucket < family->bounds_count) running += counts[++bucket];
-    memcpy(out, family->middles[bucket].text, family->middles[bucket].length);
-    return family->middles[bucket].length;
+    const Total rank = rank_of(total, parts);
+    uint32_t low = 0, high = family->bounds_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (reached[middle] < rank)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    memcpy(out, family->middles[low].text, family->middles[low].length);
+    return family->middles[low].length;
 }
 
 static bool spread_texts(Page *page, const Shown *shown, size_t width, bool traced) {
@@ -101,11 +116,14 @@ static bool spread_texts(Page *page, const Shown *shown, size_t width, bool trac
     for (uint32_t series = 0; series < shown->series; series++) {
         if (unlikely(!room_for_lines(page, lines))) return false;
         const size_t place = (size_t)series * width;
-        const Total *totals = page->totals + place;
+        Total *totals = page->totals + place;
         Total running = 0;
         for (size_t bucket = 0; bucket < buckets; bucket++) {
             running += totals[1 + bucket];
-            if (family->shape != HISTOGRAM) continue;
+            if (family->shape != HISTOGRAM) {
+                totals[1 + bucket] = running;
+                continue;
+            }
             char *out = page->texts + page->texts_length;
             size_t length = write_total(out, running);
             end_text(page, length + write_latest(page, family, place + 1 + bucket, traced, out + length));
