@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Lock
 
 from tallygate.declare import Fact
@@ -22,6 +22,7 @@ from tallygate.ledger.schema import TableSchema
 from tallygate.pricing import PriceList, PriceOverride
 from tallygate.record.binding import Exemplifier
 from tallygate.record.default import default
+from tallygate.record.hooks import Hook, Hooks
 from tallygate.record.labels import custom_labels as labels_by_key
 from tallygate.record.recorder import Recorder
 
@@ -90,6 +91,7 @@ class Tally(Recorder):
         self._plans: OrderedDict[tuple[str, ...], Plan[Family]] = OrderedDict()
         self._plans_lock = Lock()
         self._sources: tuple[Source, ...] = ()
+        self._hooks = Hooks()
         if self.ledger is not None:
             try:
                 self._plan(self.ledger, self.default_dialects)
@@ -154,6 +156,14 @@ class Tally(Recorder):
         """Show it no more. Again is once."""
         self._sources = tuple([other for other in self._sources if other is not source])
 
+    def before_render(self, hook: Hook) -> Callable[[], None]:
+        """Call this before every page, to fetch numbers that nobody reports when they change; gives what ends that.
+
+        It is given this tally, in the thread that makes the page; pages may be made in several threads at once. Its
+        exceptions are counted as dropped observations.
+        """
+        return self._hooks.add(hook)
+
     def _render(
         self, dialects: Sequence[str] | None, format: str, names: Collection[str], sources: Sequence[Source]
     ) -> bytes:
@@ -162,6 +172,9 @@ class Tally(Recorder):
             resolve(chosen, self.dialects)
             return b"# EOF\n" if format == "openmetrics" else b""
         began = time.perf_counter()
+        self._hooks.run(self)
+        if default.recorder is self:
+            default.hooks.run(self)
         plan = self._plan(self.ledger, chosen)
         exemplars = {}
         if format == "openmetrics":

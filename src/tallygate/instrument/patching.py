@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from tallygate.record.default import default
+from tallygate.record.hooks import Hook
 from tallygate.record.recorder import Recorder
+from tallygate.tally import Tally
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +65,13 @@ class Instrumentation:
     def finally_do(self, undo: Callable[[], None]) -> None:
         """Something else that ``remove`` does: an event listener taken off, a callback unregistered."""
         self._undo.append(undo)
+
+    def before_render(self, hook: Hook) -> None:
+        """Call this before every page of the tally that this reports to, until it is removed: see ``Tally``."""
+        if self._tally is None:
+            self.finally_do(default.hooks.add(hook))
+        elif isinstance(self._tally, Tally):
+            self.finally_do(self._tally.before_render(hook))
 
     @property
     def removed(self) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tallygate.facts import STATUSES, Query
 from tallygate.record.places import Place
-from tallygate.record.recording import Recording
+from tallygate.record.recording import SURELY_FITS, Recording
 from tallygate.record.tracker import Tracker, status_of
+
+if TYPE_CHECKING:
+    from tallygate.ledger.interface import Row
 
 
 class QueryTracker(Tracker):
@@ -41,6 +46,39 @@ class QueryRecording(Recording):
         other.
         """
         return QueryTracker(self, (Query, system, query, table, operation))
+
+    def record_query(
+        self,
+        query: str,
+        seconds: float,
+        *,
+        system: str = "",
+        table: str = "",
+        operation: str = "other",
+        status: str = "success",
+    ) -> None:
+        """A statement was sent and took so long: for who has a clock of his own. The words are those of facts.Query."""
+        if not self.enabled:
+            return
+        try:
+            row = self._rows.get((Query, system, query, table, operation, status))
+            if row is None:
+                row = self._query_row(system, query, table, operation, status)
+            if not 0 <= seconds <= SURELY_FITS:
+                row.record(*self.checked(Query, (seconds,)))
+                return
+            row.record(seconds)
+            if self.exemplar is not None:
+                trace = self.exemplar()
+                if trace is not None:
+                    row.exemplify(*trace, seconds)
+        except Exception as problem:
+            self.failed(Query, problem)
+
+    def _query_row(self, system: str, query: str, table: str, operation: str, status: str) -> Row:
+        operation = self.word(Query, "operation", operation, Query.operation.values, "other")
+        status = self.word(Query, "status", status, STATUSES, "error")
+        return self.row(Query, system, query, table, operation, status)
 
     def seed_query(self, query: str, *, system: str = "", table: str = "", operation: str = "other") -> None:
         """Let a registered statement show at 0 before it is first sent, as a success and as an error."""

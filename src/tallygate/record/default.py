@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tallygate.record.hooks import Hooks
+
 if TYPE_CHECKING:
     from tallygate.exposition.sources import Source
     from tallygate.record.recorder import Recorder
@@ -16,6 +18,8 @@ class _Default:
     """Records nothing."""
     sources: tuple[Source, ...] = ()
     """What else is on the page of the program's tally, whenever that is made."""
+    hooks: Final = Hooks()
+    """What is done before a page of the program's tally is made."""
 
 
 default: Final = _Default()
