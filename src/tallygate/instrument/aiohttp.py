@@ -125,6 +125,7 @@ def _watched_content() -> Callable[..., Any]:
         iter_chunked = iterators.iter_chunked
         iter_any = iterators.iter_any
         iter_chunks = iterators.iter_chunks
+        readexactly = iterators.readexactly
 
         def __init__(self, content: Any, call: ObservedCall, body: MeteredBody) -> None:
             self._content, self._call, self._body = content, call, body
@@ -141,10 +142,7 @@ def _watched_content() -> Callable[..., Any]:
             call.reading = True
             try:
                 got = await getattr(self._content, name)(*given, **named)
-            except Exception as problem:
-                # What a body that ended too soon had left was taken out of it as well. A read that is cancelled may be
-                # tried again.
-                self._see(getattr(problem, "partial", b""))
+            except Exception as problem:  # and not CancelledError: a read that is given up may be tried again
                 call.fail(problem)
                 raise
             finally:
@@ -160,7 +158,12 @@ def _watched_content() -> Callable[..., Any]:
                 self._call.ended()
 
         async def read(self, n: int = -1) -> bytes:
-            return await self._read("read", n)  # type: ignore[no-any-return]  # bytes, here and below
+            if n >= 0:
+                return await self._read("read", n)  # type: ignore[no-any-return]  # bytes, here and below
+            pieces = []
+            while piece := await self.readany():  # not at once, so that what comes before a failure is seen
+                pieces.append(piece)
+            return b"".join(pieces)
 
         async def readany(self) -> bytes:
             return await self._read("readany")  # type: ignore[no-any-return]  # as above
@@ -170,9 +173,6 @@ def _watched_content() -> Callable[..., Any]:
 
         async def readuntil(self, *given: Any, **named: Any) -> bytes:
             return await self._read("readuntil", *given, **named)  # type: ignore[no-any-return]  # as above
-
-        async def readexactly(self, n: int) -> bytes:
-            return await self._read("readexactly", n)  # type: ignore[no-any-return]  # as above
 
         async def readchunk(self) -> tuple[bytes, bool]:
             return await self._read("readchunk")  # type: ignore[no-any-return]  # a tuple

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import wraps
-from importlib.util import find_spec
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.facts import LLMCall
@@ -68,10 +68,18 @@ def calls_of(who: str, handle: Instrumentation, hosts: Mapping[str, str]) -> Cal
 
 
 def _libraries() -> list[ModuleType]:
-    from importlib import import_module
-
-    found = [name for name in LIBRARIES if find_spec(name) is not None]
-    return [import_module(name) for name in found or LIBRARIES[:1]]
+    """Those that are there. Raises ModuleNotFoundError when none is."""
+    found, missing = [], None
+    for name in LIBRARIES:
+        try:
+            found.append(import_module(name))
+        except ModuleNotFoundError as problem:
+            if problem.name != name:
+                raise
+            missing = missing or problem
+    if missing is not None and not found:
+        raise missing
+    return found
 
 
 def _bound(make: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -63,8 +63,8 @@ def is_cancellation(problem: BaseException) -> bool:
 
 
 def http_status(problem: BaseException) -> int | None:
-    """The HTTP status an SDK's exception carries: ``status_code``, ``code`` (google-genai) or ``status`` (aiohttp)."""
-    for name in ("status_code", "code", "status"):
+    """The HTTP status an SDK's exception carries: ``status_code``, ``status`` (aiohttp) or ``code`` (google-genai)."""
+    for name in ("status_code", "status", "code"):
         status = getattr(problem, name, None)
         if isinstance(status, int) and 100 <= status <= 599:
             return int(status)
@@ -100,7 +100,7 @@ def _any_ends(names: list[str], endings: tuple[str, ...]) -> bool:
 
 def _code(problem: BaseException) -> str:
     """The provider's word for the error: ``code``, or the ``type`` in the body (Anthropic)."""
-    code = getattr(problem, "code", None)
+    code = vars(problem).get("code", getattr(type(problem), "code", None))  # not aiohttp's, a property that warns
     if isinstance(code, str):
         return code
     body = getattr(problem, "body", None)
