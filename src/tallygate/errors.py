@@ -46,6 +46,8 @@ class ErrorType(StrEnum):
     """The model was stopped because it repeated itself without end."""
     GATEWAY_INTERNAL = "gateway_internal"
     """A defect of ours, or of the program that records."""
+    GATEWAY_SERIALIZATION = "gateway_serialization"
+    """The request, or what came of it, could not be put into bytes."""
     OTHER = "other"
     """None of the above."""
 

@@ -250,8 +250,11 @@ def test_usage_and_content_of_a_stream(tally: Tally) -> None:
 
 
 def test_usage_of_a_result(tally: Tally) -> None:
+    def seven() -> int:
+        return 7
+
     ask = tracked(partial(tally.track_llm_call, "openai", "gpt-4o"), usage=lambda result: {"output_tokens": result})(
-        lambda: 7
+        seven
     )
     assert ask() == 7
     assert only_row(tally, LLMCall).sums["output_tokens"] == 7

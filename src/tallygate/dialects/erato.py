@@ -53,6 +53,7 @@ ERROR_WORDS = {
     "provider_stream_cut": "provider_error",
     "provider_loop": "hallucination_loop",
     "gateway_internal": "internal_error",
+    "gateway_serialization": "internal_error",
     "other": "internal_error",
 }
 

@@ -23,7 +23,7 @@ class AccountRecording(Recording):
 
     def record_rate_limited(self, limit_type: str) -> None:
         """A rate limit of ours refused a request. limit_type: which one, as configured."""
-        self._count(RateLimited, (limit_type,))
+        self.count(RateLimited, (limit_type,))
 
     def set_rate_limit(self, limit_type: str, remaining: float) -> None:
         """What is left of a rate limit of ours."""
@@ -31,7 +31,7 @@ class AccountRecording(Recording):
 
     def record_api_key_use(self, status: str = "success", api_key_id: str | None = None) -> None:
         """A key that we gave out was used. api_key_id: its id, never the key itself; see ``Tally(identities=...)``."""
-        self._count(APIKeyUse, (self._identity("api_key_id", api_key_id), status))
+        self.count(APIKeyUse, (self._identity("api_key_id", api_key_id), status))
 
     def set_api_keys(self, status: str, count: float) -> None:
         """How many keys of ours have this status: active, inactive, ..."""
@@ -41,7 +41,7 @@ class AccountRecording(Recording):
         self, credits: float, *, provider: str = "", model: str = "", user_id: str | None = None
     ) -> None:
         """Credits were taken for a call. user_id: see ``Tally(identities=...)``."""
-        self._count(CreditUse, (provider, model, self._identity("user_id", user_id)), credits)
+        self.count(CreditUse, (provider, model, self._identity("user_id", user_id)), credits)
 
     def set_credit_balance(self, credits: float, *, plan_type: str = "", user_id: str | None = None) -> None:
         """Credits that are left: to a user, or without one to all of a plan together.
@@ -79,7 +79,7 @@ class AccountRecording(Recording):
         if self._known(StoreFailure, "store", store, StoreFailure.store.values) and self._known(
             StoreFailure, "operation", operation, StoreFailure.operation.values
         ):
-            self._count(StoreFailure, (store, provider, operation))
+            self.count(StoreFailure, (store, provider, operation))
 
     def _identity(self, name: str, value: str | None) -> str:
         """The label value of who it was: '' unless that identity is turned on."""

@@ -46,7 +46,7 @@ class CacheRecording(Recording):
 
     def cache_lookup(self, cache: str, hit: bool, route: str | None = None) -> None:
         """A look into a cache. route: None for the context's."""
-        self._count(CacheLookup, (cache, current_route(route), "hit" if hit else "miss"))
+        self.count(CacheLookup, (cache, current_route(route), "hit" if hit else "miss"))
 
     def seed_cache(self, cache: str, route: str = "") -> None:
         """Let a cache show at 0 before it is first looked into, with hits and misses."""

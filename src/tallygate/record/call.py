@@ -94,7 +94,7 @@ class LLMCallTracker(Draft):
         """What follows from the tokens, in full: for what the ledger leaves to us."""
         input_tokens, output_tokens = self.units(INPUT_TOKENS), self.units(OUTPUT_TOKENS)
         if input_tokens is None and output_tokens is None:
-            if outcome == "completed":
+            if outcome == "completed" and self.units(UNMETERED) is None:
                 self.put(UNMETERED, 1)
             return
         read, written, elapsed = input_tokens or 0, output_tokens or 0, self.elapsed

@@ -37,13 +37,13 @@ class HTTPRequestTracker(Tracker):
 
     def finish(self, status_code: int | str | None = None) -> bool:
         """Record the request. False when it was finished before: then nothing changes."""
-        status = status_code or self.status_code or 200
-        if type(status) is not int or not 100 <= status <= 599:
-            status = self._in_words(status)
-        return self._record((str(status),), self.request_size, self.response_size)
+        label = self.status_label(status_code or self.status_code or 200)
+        return self._record((label,), self.request_size, self.response_size)
 
-    def _in_words(self, status: object) -> str:
-        """A status that is no plain number: three digits, or 'other'."""
+    def status_label(self, status: object) -> str:
+        """A status as its label: three digits, or 'other'."""
+        if type(status) is int and 100 <= status <= 599:
+            return str(status)
         digits = str(int(status)) if isinstance(status, int) else status
         if isinstance(digits, str) and len(digits) == 3 and digits.isascii() and digits.isdecimal():
             return digits
@@ -63,3 +63,9 @@ class HTTPRecording(Recording):
     def track_http_request(self, method: str, route: str) -> HTTPRequestTracker:
         """A tracker for a request being served. route: its template, never the raw path."""
         return HTTPRequestTracker(self, (HTTPRequest, method, route))
+
+    def count_http_request(self, method: str, route: str, status_code: int | str) -> None:
+        """A request was served of which no more is known."""
+        label = self.track_http_request(method, route).status_label(status_code)
+        known = isinstance(method, str) and method in METHODS
+        self.count(HTTPRequest, (method if known else "OTHER", route, label))

@@ -125,7 +125,7 @@ class Recording:
                 self._rows[key] = row
         return row
 
-    def _count(self, fact: type[Fact], values: tuple[object, ...], *measures: Value) -> None:
+    def count(self, fact: type[Fact], values: tuple[object, ...], *measures: Value) -> None:
         """Record one fact with these dimension values and measures."""
         if not self.enabled:
             return
@@ -168,12 +168,13 @@ class Recording:
             if value is None
             or type(value) is Elapsed
             or (type(value) in (int, float) and 0 <= value <= SURELY_FITS)  # type: ignore[operator]  # a number
-            or self._fits(fact, place, value)
+            or self.fits(fact, place, value)
             else None
             for place, value in enumerate(measures)
         ]
 
-    def _fits(self, fact: type[Fact], place: int, value: object) -> bool:
+    def fits(self, fact: type[Fact], place: int, value: object) -> bool:
+        """Whether a measure (by its place among those that are no gauges) can take this number; else it is counted."""
         schemas = [schema for schema in self.tables[fact].schema.measures if schema.kind is not Kind.GAUGE]
         if units_of(schemas[place], value) is not None:
             return True

@@ -121,7 +121,7 @@ class WorkRecording(Recording):
     def record_task_event(self, event: str, task_type: str = "", count: int = 1) -> None:
         """Something happened to ``count`` tasks outside of a run: enqueued, dead or stuck_reset (facts.TaskEvent)."""
         if count != 0 and self._known(TaskEvent, "event", event, TaskEvent.event.values):
-            self._count(TaskEvent, (task_type, event), count)
+            self.count(TaskEvent, (task_type, event), count)
 
     def set_queue(self, queue: str, size: float | None = None, oldest_age: float | None = None) -> None:
         """How many wait in a queue, and for how many seconds the oldest has; what is None stays as it was."""
@@ -140,7 +140,7 @@ class WorkRecording(Recording):
         chunks_created: int | None = None,
     ) -> None:
         """Documents on their way into a knowledge base: how many, since it was last told."""
-        self._count(Ingestion, (connector_type,), documents_processed, documents_ingested, chunks_created)
+        self.count(Ingestion, (connector_type,), documents_processed, documents_ingested, chunks_created)
 
     def track_embedding_batch(self, documents: int) -> EmbeddingBatchTracker:
         """A tracker for one batch of documents being embedded."""

@@ -13,5 +13,49 @@ Latencies above the greatest bucket (5 s for HTTP, 60 s for inference) cannot be
 """
 
 from tallygate.dialects.gatewayz.families import GATEWAYZ
+from tallygate.dialects.gatewayz.helpers import (
+    record_api_key_usage,
+    record_cache_hit,
+    record_cache_miss,
+    record_credits_used,
+    record_http_response,
+    record_rate_limited_request,
+    record_tokens_used,
+    set_active_api_keys,
+    set_active_connections,
+    set_cache_size,
+    set_provider_availability,
+    set_provider_error_rate,
+    set_queue_size,
+    set_subscription_count,
+    set_trial_count,
+    set_user_credit_balance,
+    track_database_query,
+    track_http_request,
+    track_model_inference,
+    track_provider_response_time,
+)
 
-__all__ = ["GATEWAYZ"]
+__all__ = [
+    "GATEWAYZ",
+    "record_api_key_usage",
+    "record_cache_hit",
+    "record_cache_miss",
+    "record_credits_used",
+    "record_http_response",
+    "record_rate_limited_request",
+    "record_tokens_used",
+    "set_active_api_keys",
+    "set_active_connections",
+    "set_cache_size",
+    "set_provider_availability",
+    "set_provider_error_rate",
+    "set_queue_size",
+    "set_subscription_count",
+    "set_trial_count",
+    "set_user_credit_balance",
+    "track_database_query",
+    "track_http_request",
+    "track_model_inference",
+    "track_provider_response_time",
+]

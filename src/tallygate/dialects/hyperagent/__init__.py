@@ -6,5 +6,34 @@ types are there from 0, and a stream that breaks off does not leave ``llm_active
 """
 
 from tallygate.dialects.hyperagent.families import ERROR_WORDS, HYPERAGENT
+from tallygate.dialects.hyperagent.helpers import (
+    InstrumentedBackend,
+    PrometheusHandle,
+    dec_active_requests,
+    inc_active_requests,
+    inc_cache_hit,
+    inc_cache_miss,
+    init_prometheus,
+    record_llm_cost,
+    record_llm_error,
+    record_llm_latency,
+    record_llm_tokens,
+    record_rate_limit,
+)
 
-__all__ = ["ERROR_WORDS", "HYPERAGENT"]
+__all__ = [
+    "ERROR_WORDS",
+    "HYPERAGENT",
+    "InstrumentedBackend",
+    "PrometheusHandle",
+    "dec_active_requests",
+    "inc_active_requests",
+    "inc_cache_hit",
+    "inc_cache_miss",
+    "init_prometheus",
+    "record_llm_cost",
+    "record_llm_error",
+    "record_llm_latency",
+    "record_llm_tokens",
+    "record_rate_limit",
+]

@@ -23,16 +23,14 @@ ERROR_WORDS = {
     "provider_stream_cut": "network",
     "provider_loop": "api_error",
     "gateway_internal": "api_error",
+    "gateway_serialization": "serialization",
     "other": "api_error",
 }
-NEVER_SAID = "serialization"
-"""The tenth word: requests pass through as bytes, so none can fail to serialise; it stays 0."""
-
 LATENCY_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 120000)
 
 by_route = (LLMCall.route, LLMCall.model)
 failed = LLMCall.error_type.not_among("")
-error_type = LLMCall.error_type.as_(ERROR_WORDS).from_zero(*ERROR_TYPES, NEVER_SAID)
+error_type = LLMCall.error_type.as_(ERROR_WORDS).from_zero(*ERROR_TYPES)
 
 HYPERAGENT = Dialect(
     "hyperagent",
