@@ -48,5 +48,6 @@ def test_the_example_of_an_own_dialect_works() -> None:
         "house_ai_cents_total",
         "house_ai_timeouts_total",
         "house_ai_wait_ms",
+        "house_ai_seconds",
         "house_ai_waiting",
     ]

@@ -92,7 +92,8 @@ def test_erato_shows_postgresql_alone_and_its_own_sessions(store: Filled) -> Non
     }
     for server, count in (("github", 2), ("idle", 0)):
         store.record(MCPSessionActive, {"side": "client", "server": server}, now=count)
-    store.record(MCPSessionActive, {"side": "server", "server": "github"}, now=5)
+    for server in ("github", "our-own"):
+        store.record(MCPSessionActive, {"side": "server", "server": server}, now=5)
     assert values(store, "erato", "erato_mcp_active_sessions") == {"github": 2, "idle": 0}
 
 

@@ -131,7 +131,7 @@ class TableReader(Generic[F]):
         only = [measure.only for measure, _ in part.expression.terms if measure.only.clauses]
         return _PartReader(
             suffix if not (labels and suffix) else f",{suffix}",
-            Filter(condition, dimensions, labels, sparse=isinstance(family, Histogram | Summary), only=only)
+            Filter(condition, dimensions, labels, sparse=not isinstance(family, Counter), only=only)
             if condition.clauses or only
             else None,
             tuple(self._offset(measure) for measure, _ in part.expression.terms),

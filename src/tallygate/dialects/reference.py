@@ -37,7 +37,7 @@ OWN = """
 A dialect is a list of declarations; it is checked when it is made, and an error says what to mend.
 
 ```python
-from tallygate.dialects.families import Counter, Dialect, Gauge, Histogram, split
+from tallygate.dialects.families import Counter, Dialect, Gauge, Histogram, Summary, split
 from tallygate.facts import LLMCall, LLMInFlight
 
 team = (LLMCall.agent_name.named("team"), LLMCall.model)
@@ -54,6 +54,7 @@ HOUSE = Dialect(
         help="Calls that took the provider too long",
     ),
     Histogram("house_ai_wait_ms", LLMCall.duration * 1000, by=team, buckets=(100, 500, 1000, 5000, 30000)),
+    Summary("house_ai_seconds", LLMCall.duration, by=team, quantiles=(0.5, 0.99), within=(0.01, 600)),
     Gauge("house_ai_waiting", LLMInFlight.now, by=(LLMInFlight.model,)),
 )
 ```

@@ -91,8 +91,8 @@ class Filter:
     """A condition made ready for rows.
 
     A row that fails a clause about a label has no series; one that fails another clause has its series, at 0, except
-    where the family is sparse: an empty histogram is many lines that say nothing. ``only`` are conditions of measures
-    that are unset on other rows.
+    where the family is sparse: an empty histogram is many lines that say nothing, and a gauge that was never set is not
+    0. ``only`` are conditions of measures that are unset on other rows.
     """
 
     def __init__(
