@@ -26,7 +26,6 @@ from tests.instrument.llm_truth import Expected, new_model, page_of, served
 
 WHOLE_CALL = Expected("anthropic", "chat", "/messages", False)
 STREAM = Expected("anthropic", "chat", "/messages", True)
-LEFT = Expected("anthropic", "chat", "/messages", True, "cancelled")
 
 
 @pytest.fixture(scope="module")
