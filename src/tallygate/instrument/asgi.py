@@ -9,17 +9,17 @@ from tallygate.exposition.asgi import Message, Receive, Scope, Send
 from tallygate.facts import HTTPRequest
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.route_templates import RouteTemplates
+from tallygate.instrument.served_rows import ServedRows
+from tallygate.ledger.interface import ELAPSED
 from tallygate.record.classify import CLIENT_GONE, is_cancellation
 
 if TYPE_CHECKING:
-    from tallygate.ledger.interface import Activity
     from tallygate.record.recorder import Recorder
 
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 RouteOf = Callable[[Scope], str]
 COUNTED: Final = "tallygate.counted"
 """Stands in the scope of a request that is recorded, so that a middleware further in leaves it alone."""
-BODILESS: Final = ("GET", "HEAD")
 
 
 def asgi(
@@ -72,10 +72,12 @@ class ASGIMiddleware:
     ) -> None:
         self.app, self.handle = app, _handle or Instrumentation(tally)
         self.exclude, self.route = frozenset(exclude), route or RouteTemplates()
+        self.rows = ServedRows()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        recorder = self.handle.recorder
-        if scope["type"] != "http" or not recorder.enabled or COUNTED in scope or self.handle.removed:
+        handle = self.handle
+        recorder = handle.recorder
+        if scope["type"] != "http" or not recorder.enabled or COUNTED in scope or handle.removed:
             await self.app(scope, receive, send)
             return
         scope[COUNTED] = True
@@ -83,80 +85,78 @@ class ASGIMiddleware:
         try:
             await self.app(scope, exchange.receive, exchange.send)
         except BaseException as problem:
-            exchange.finish(CLIENT_GONE if is_cancellation(problem) else 500)
+            exchange.finish(CLIENT_GONE if is_cancellation(problem) else "500")
             raise
-        exchange.finish(500)  # a server answers so for an application that did not
+        if not exchange.over:
+            exchange.finish("500")  # a server answers so for an application that did not
 
 
 class _Exchange:
     """One request and what is known of its answer."""
 
-    __slots__ = (
-        "_activity", "_gone", "_middleware", "_over", "_receive", "_received", "_recorder", "_scope", "_send", "_sent",
-        "_status",
-    )  # fmt: skip
+    # What most requests leave as it is stands at the class: making one is on every request's way.
+    over = False
+    _received = 0
+    _whole = False
+    _sent: int | None = 0
+    _status: int | str = 0
+    _gone = False
 
     def __init__(
         self, middleware: ASGIMiddleware, recorder: Recorder, scope: Scope, receive: Receive, send: Send
     ) -> None:
         self._middleware, self._recorder, self._scope = middleware, recorder, scope
         self._receive, self._send = receive, send
-        self._activity: Activity = recorder.http_in_flight()
-        self._received = 0
-        self._sent: int | None = 0
-        self._status: int | str = 0
-        self._gone = self._over = False
+        self._activity = recorder.http_in_flight()
 
     async def receive(self) -> Message:
         message = await self._receive()
         kind = message.get("type")
         if kind == "http.request":
             self._received += len(message.get("body") or b"")
+            self._whole = not message.get("more_body")
         elif kind == "http.disconnect":
             self._gone = True
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
         """No coroutine of its own but for the last message: that one is waited for, to know when it is out."""
-        match message.get("type"):
-            case "http.response.body":
-                self._sent = (self._sent or 0) + len(message.get("body") or b"")
-                if not message.get("more_body"):
-                    return self._send_last(message)
-            case "http.response.start":
-                self._status = CLIENT_GONE if self._gone else message.get("status", 0)
-            case "http.response.pathsend":  # a file that the server reads
-                self._sent = None
+        kind = message.get("type")
+        if kind == "http.response.body":
+            body = message.get("body")
+            if body:
+                self._sent = (self._sent or 0) + len(body)
+            if not message.get("more_body"):
                 return self._send_last(message)
+        elif kind == "http.response.start":
+            self._status = CLIENT_GONE if self._gone else message.get("status", 0)
+        elif kind == "http.response.pathsend":  # a file that the server reads
+            self._sent = None
+            return self._send_last(message)
         return self._send(message)
 
     async def _send_last(self, message: Message) -> None:
         await self._send(message)
-        self.finish(500)
+        self.finish("500")
 
-    def finish(self, otherwise: int | str) -> None:
+    def finish(self, otherwise: str) -> None:
         """Record it, once. otherwise: the status when none was sent."""
-        if self._over:
+        if self.over:
             return
-        self._over = True
-        seconds = self._activity.elapsed
-        self._activity.finish()
-        middleware, scope = self._middleware, self._scope
+        self.over = True
+        middleware, scope, recorder = self._middleware, self._scope, self._recorder
         try:
-            route = middleware.route(scope)
+            route, method = middleware.route(scope), scope["method"]
             if route in middleware.exclude:
+                self._activity.finish()
                 return
-            method = scope["method"]
-            self._recorder.http_request(
-                method=method,
-                route=route,
-                status_code=self._status or (CLIENT_GONE if self._gone else otherwise),
-                seconds=seconds,
-                request_size=self._received if method in BODILESS else self._told_size(),
-                response_size=0 if method == "HEAD" else self._sent,
-            )
+            status = self._status or (CLIENT_GONE if self._gone else otherwise)
+            row = middleware.rows.find(recorder, method, route, status)
+            read = self._received if self._whole or method == "GET" else self._told_size()
+            self._activity.finish(row, ELAPSED, read, 0 if method == "HEAD" else self._sent)
         except Exception as problem:
-            self._recorder.failed(HTTPRequest, problem)
+            recorder.failed(HTTPRequest, problem)
+            self._activity.finish()
 
     def _told_size(self) -> int:
         """The body's size as the client told it, else what the application read of it."""

@@ -27,16 +27,18 @@ class RouteTemplates:
     def __init__(self) -> None:
         # By identity, since endpoints need have no hash; each is held on to, so that its identity stays its own.
         self._known: dict[int, tuple[Endpoint, tuple[Template, ...]]] = {}
+        self._only: dict[int, str] = {}
+        """The template of those that have one only."""
 
     def __call__(self, scope: MutableMapping[str, Any]) -> str:
         """The template of the request, or 'unmatched'. To be asked once the application has routed it."""
         endpoint = scope.get("endpoint")
+        template = self._only.get(id(endpoint))
+        if template is not None:
+            return template
         if endpoint is None:
             return _declared(scope)
-        known = self._known.get(id(endpoint)) or self._learn(endpoint, scope)
-        templates = known[1]
-        if len(templates) == 1:
-            return templates[0][0]
+        _, templates = self._known.get(id(endpoint)) or self._learn(endpoint, scope)
         if not templates:
             return UNMATCHED
         path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
@@ -45,11 +47,16 @@ class RouteTemplates:
     def _learn(self, endpoint: Endpoint, scope: MutableMapping[str, Any]) -> tuple[Endpoint, tuple[Template, ...]]:
         if len(self._known) >= MOST:
             self._known.clear()
+            self._only.clear()
         found: dict[int, tuple[Endpoint, dict[str, None]]] = {id(endpoint): (endpoint, {})}
         for each, template in _walk(getattr(scope.get("router"), "routes", ()), ""):
             found.setdefault(id(each), (each, {}))[1][template] = None
         for identity, (each, templates) in found.items():
             self._known[identity] = each, tuple((template, _pattern(template)) for template in templates)
+            if len(templates) == 1:
+                (self._only[identity],) = templates
+            else:
+                self._only.pop(identity, None)
         return self._known[id(endpoint)]
 
 
