@@ -45,7 +45,7 @@ class Calls:
 
     def __init__(self, ledger: Ledger, *, derivation: Derivation | None = DERIVATION, direct: bool = True) -> None:
         self.ledger = ledger
-        calls, going = ledger.tables
+        calls, going = ledger.tables[:2]
         self.place: object = None
         self.asked: list[object] = []
         asked = self.asked
@@ -68,7 +68,7 @@ class Calls:
         self.kind: type[Any] = Kind
         self.row: Row = calls.row("m")
         self.going: Row = going.row("m")
-        self.form: Form = self.row.form(Kind, self.going, DURATION, derivation, direct, lambda: self.place)
+        self.form: Form = self.row.form(Kind, self.going, DURATION, derivation, direct, lambda: self.place, None)
 
     def draft(self) -> Draft:
         return self.form.draft(self, None)
@@ -213,11 +213,11 @@ def test_one_that_moved_can_become_another(calls: Calls) -> None:
 
 def test_forms_that_cannot_be(calls: Calls) -> None:
     with pytest.raises(IndexError, match="no such measure"):
-        calls.row.form(calls.kind, calls.going, 7, None, True, None)
+        calls.row.form(calls.kind, calls.going, 7, None, True, None, None)
     with pytest.raises(ValueError, match="one weight for each source"):
-        calls.row.form(calls.kind, calls.going, 0, DERIVATION._replace(sums=((COST, 0, (1,)),)), True, None)
+        calls.row.form(calls.kind, calls.going, 0, DERIVATION._replace(sums=((COST, 0, (1,)),)), True, None, None)
     with pytest.raises(TypeError, match="kind of draft"):
-        calls.row.form(object, calls.going, 0, None, True, None)  # type: ignore[arg-type]  # the point of the test
+        calls.row.form(object, calls.going, 0, None, True, None, None)  # type: ignore[arg-type]  # the point of the test
 
 
 numbers = st.none() | st.integers(0, 100) | st.integers(0, 2**56)

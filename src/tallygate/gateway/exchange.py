@@ -11,6 +11,7 @@ from tallygate.wire.formats import WIRES
 
 if TYPE_CHECKING:
     from tallygate.gateway.routing import Deployment
+    from tallygate.ledger.interface import Batch
     from tallygate.record import LLMCallTracker
     from tallygate.wire.interface import Head, Meter
 
@@ -24,6 +25,7 @@ class Exchange:
     """A request on its way, with the clock readings and the outcome that the facts are made of."""
 
     __slots__ = (
+        "batch",
         "body",
         "call",
         "deployment",
@@ -34,7 +36,6 @@ class Exchange:
         "headers_at",
         "meter",
         "outcome",
-        "prepared_at",
         "read_at",
         "receive",
         "replied_at",
@@ -55,6 +56,8 @@ class Exchange:
         self.head: Head | None = None
         self.deployment: Deployment | None = None
         self.call: LLMCallTracker | None = None
+        self.batch: Batch | None = None
+        """How the facts of the exchange are recorded together, should it go well."""
         self.meter: Meter | None = None
         self.status = 0
         """HTTP status sent to the client; 0 before the answer has begun."""
@@ -66,7 +69,7 @@ class Exchange:
         self.waited = 0.0
         """Seconds spent waiting for the provider."""
         self.started_at = perf_counter()
-        self.read_at = self.prepared_at = self.dispatched_at = self.headers_at = self.replied_at = 0.0
+        self.read_at = self.dispatched_at = self.headers_at = self.replied_at = 0.0
 
     @property
     def stream(self) -> bool:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tallygate.gateway.access import Access
 from tallygate.gateway.dimensions import HeaderDimensions
-from tallygate.gateway.phases import Phases
 from tallygate.gateway.providers import Provider
-from tallygate.gateway.routing import Deployment, Router
+from tallygate.gateway.recording import Recording
+from tallygate.gateway.routing import Router
 from tallygate.gateway.settings import LimitSettings, Settings
 from tallygate.gateway.upstream import Timeouts, Upstream, open_upstream
 from tallygate.tally import Tally
 from tallygate.wire.decoding import READABLE
-
-if TYPE_CHECKING:
-    from tallygate.gateway.exchange import Exchange
-    from tallygate.record import LLMCallTracker
 
 
 @dataclass(slots=True)
@@ -27,26 +22,12 @@ class Parts:
     tally: Tally
     access: Access
     router: Router
-    phases: Phases
-    dimensions: HeaderDimensions
+    recording: Recording
     upstream: Upstream
     timeouts: Timeouts
     limits: LimitSettings
     forwards_credentials: bool
     """Whether a caller's own key goes on to a provider for which the gateway has none; not beside a master key."""
-
-    def track_llm_call(self, exchange: Exchange, deployment: Deployment) -> LLMCallTracker:
-        """Start the call's clock and count it as in flight."""
-        route = exchange.route
-        assert route.wire is not None
-        return self.tally.track_llm_call(
-            provider=deployment.provider.name,
-            model=deployment.label,
-            operation=route.wire.operation,
-            endpoint=route.endpoint,
-            stream=exchange.stream,
-            **self.dimensions.read(exchange.headers),
-        ).start()
 
     def accept_encoding(self, accepted: bytes | None) -> bytes:
         """Which codings to offer the provider: those the client takes and the meters can read."""
@@ -75,8 +56,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
             secret.get_secret_value() if secret else None,
         ),
         router=Router(providers, settings.aliases, canonical_model),
-        phases=Phases(tally),
-        dimensions=HeaderDimensions(settings.dimensions),
+        recording=Recording(tally, HeaderDimensions(settings.dimensions) if settings.dimensions else None),
         upstream=upstream,
         timeouts=Timeouts(
             connect=limits.upstream_connect_seconds,

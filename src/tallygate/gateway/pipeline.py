@@ -65,7 +65,7 @@ async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
         renamed = None if route.model or head.model == deployment.model else deployment.model
         if renamed is not None or exchange.hides_usage:
             body = route.wire.rewrite(body, model=renamed, ask_usage=exchange.hides_usage)
-        exchange.call = parts.track_llm_call(exchange, deployment)
+        exchange.call = parts.recording.start_call(exchange, deployment, head)
     headers = provider.headers(
         end_to_end(exchange.scope["headers"], exchange.headers.get(b"connection")),
         # What must be edited must not be compressed; what is only read may be, in a coding that can be read.
@@ -83,6 +83,4 @@ async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
         exchange.headers_at = perf_counter()
         exchange.waited += exchange.headers_at - exchange.dispatched_at
     exchange.upstream_status = reply.status
-    if exchange.call is not None:
-        exchange.call.headers()
     return reply

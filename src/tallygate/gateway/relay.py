@@ -31,7 +31,6 @@ async def relay(parts: Parts, exchange: Exchange, reply: Reply) -> None:
             await _pass_pieces(parts, exchange, reply, headers)
     finally:
         exchange.replied_at = perf_counter()
-        _note_usage(exchange)
     _judge(exchange, reply, stream)
 
 
@@ -105,21 +104,6 @@ def _framing(headers: Headers) -> tuple[int, str]:
         elif name == b"content-encoding":
             encoding = value.decode("latin-1").lower()
     return length, encoding
-
-
-def _note_usage(exchange: Exchange) -> None:
-    """What the provider reported counts, even when the reply then broke off."""
-    meter = exchange.meter
-    if exchange.call is None or meter is None or meter.usage is None:
-        return
-    usage = meter.usage
-    exchange.call.usage(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-    )
 
 
 def _judge(exchange: Exchange, reply: Reply, stream: bool) -> None:

@@ -19,6 +19,5 @@ def note_caller_span(traceparent: bytes | None) -> None:
         _span.set((found[1].decode(), found[2].decode()))
 
 
-def caller_span() -> tuple[str, str] | None:
-    """Trace id and span id of the caller's sampled span; None when there is none."""
-    return _span.get()
+caller_span = _span.get
+"""Trace id and span id of the caller's sampled span; None when there is none."""

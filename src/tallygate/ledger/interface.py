@@ -44,6 +44,9 @@ class Derivation(NamedTuple):
 Value = int | float | None
 """A measure's value in base units (seconds, tokens, USD); None is unset and records nothing."""
 
+Source = int | tuple[int, int]
+"""Where a batch takes a measure from: one of its values by number, or the second of two less the first."""
+
 
 class RowView(NamedTuple):
     """A row as a reader sees it."""
@@ -118,13 +121,15 @@ class Row(Protocol):
         derivation: Derivation | None,
         direct: bool,
         where: Callable[[], object] | None,
+        traced: Callable[[], object] | None,
     ) -> "Form":
         """What drafts that go to this row share when all goes well.
 
         kind: their class, derived from the table's ``draft_type``. going: the row whose first measure is a gauge of
         those going on. duration: the measure that is the time from start to end. direct: a block that is left without
         an exception is recorded as soon as ``derivation`` holds, without asking ``finish``. where: tells the place
-        (an object, known by its identity) where a draft starts. Raises TypeError, ValueError or IndexError.
+        (an object, known by its identity) where a draft starts. traced: tells the trace that is
+        current when a block was recorded so, None when there is none. Raises TypeError, ValueError or IndexError.
         """
 
     def begin(self, measure: int = 0) -> "Activity":
@@ -162,6 +167,27 @@ class Form(Protocol):
     def draft(self, owner: object, place: object) -> "Draft":
         """A new draft, of the form's kind, that has not started. place: where it is made."""
 
+    def batch(
+        self, measures: tuple[tuple[int, Source], ...], rows: tuple[tuple[Row, tuple[Source, ...]], ...]
+    ) -> "Batch":
+        """The end of drafts to this table, together with records into rows of any table.
+
+        measures: of the draft, by index. rows: each with the sources of its measures, in the order of ``Row.record``.
+        Values are numbered from 0 to 31; there are 16 rows and 64 sources at most. Raises TypeError, ValueError or
+        IndexError.
+        """
+
+
+class Batch(Protocol):
+    """Records that always end together: a draft, and rows of other tables."""
+
+    def close(self, draft: "Draft", *values: Value) -> bool:
+        """Set the draft's measures, record into the rows, then end the draft as leaving its block does.
+
+        False when the draft was over: then nothing happens. In a forked child that inherited the draft nothing is
+        recorded. TypeError when it goes to another table, or when the number of values is not the batch's.
+        """
+
 
 class Draft(Protocol):
     """A record in the making: a clock, a gauge given back exactly once, and the measures learnt so far.
@@ -169,7 +195,8 @@ class Draft(Protocol):
     A class derived from it has no attributes of its own and says what else there is to know: ``fail(problem)`` is
     called when an exception leaves its block, ``finish()`` when it ends unrecorded, ``abandon()`` when
     it was started by hand and is thrown away unfinished, ``moved(place)`` when it starts in another place than it was
-    made in. Measures are named by index, as in ``Row.record``.
+    made in, ``link(trace, problem)`` after it was recorded directly while there was a trace, or telling it raised
+    ``problem``. Measures are named by index, as in ``Row.record``.
     """
 
     @property

@@ -204,10 +204,11 @@ class Row:
         derivation: Derivation | None,
         direct: bool,
         where: Callable[[], object] | None,
+        traced: Callable[[], object] | None,
     ) -> Form:
         if not isinstance(going, Row) or not issubclass(kind, Draft):
-            raise TypeError("form() takes a kind of draft, a row, a measure, a derivation, a truth, a function")
-        return Form(self, kind, going, duration, derivation, direct, where)
+            raise TypeError("form() takes a kind of draft, a row, a measure, a derivation, a truth, two functions")
+        return Form(self, kind, going, duration, derivation, direct, where, traced)
 
     def begin(self, measure: int = 0) -> Activity:
         schema = self.table.measure(measure)

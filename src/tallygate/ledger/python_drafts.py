@@ -8,13 +8,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from tallygate.ledger.interface import Derivation, Value
+from tallygate.ledger.interface import Derivation, Source, Value
+from tallygate.ledger.interface import Draft as DraftProtocol
 from tallygate.ledger.interface import Form as FormProtocol
 from tallygate.ledger.interface import Row as RowProtocol
 from tallygate.ledger.values import INT64_MAX, OBSERVATION_LIMIT, units_of, units_of_nanoseconds
 
 if TYPE_CHECKING:
-    from tallygate.ledger.python import Row
+    from tallygate.ledger.python import Row, Table
     from tallygate.ledger.schema import MeasureSchema
 
 MOST_MEASURES: Final = 24
@@ -23,7 +24,7 @@ MOST_MEASURES: Final = 24
 class Form:
     """What drafts share."""
 
-    __slots__ = ("derivation", "direct", "duration", "going", "kind", "row", "where")
+    __slots__ = ("derivation", "direct", "duration", "going", "kind", "row", "traced", "where")
 
     def __init__(
         self,
@@ -34,9 +35,10 @@ class Form:
         derivation: Derivation | None,
         direct: bool,
         where: Callable[[], object] | None,
+        traced: Callable[[], object] | None,
     ) -> None:
         self.row, self.kind, self.going, self.duration = row, kind, going, duration
-        self.derivation, self.direct, self.where = derivation, direct, where
+        self.derivation, self.direct, self.where, self.traced = derivation, direct, where, traced
         if len(row.table.recorded) > MOST_MEASURES:
             raise ValueError(f"drafts have {MOST_MEASURES} measures at most")
         self.schema(duration)
@@ -58,6 +60,18 @@ class Form:
         draft: Draft = self.kind()
         draft.prepare(self, owner, place)
         return draft
+
+    def batch(
+        self, measures: tuple[tuple[int, Source], ...], rows: tuple[tuple[RowProtocol, tuple[Source, ...]], ...]
+    ) -> Batch:
+        from tallygate.ledger.python import Row as OwnRow  # python.py imports this module
+
+        if not isinstance(measures, tuple) or not isinstance(rows, tuple):
+            raise TypeError("batch() takes a tuple of measures and a tuple of rows")
+        own = tuple((row, sources) for row, sources in rows if isinstance(row, OwnRow))
+        if len(own) < len(rows):
+            raise TypeError("batch() takes rows of a ledger")
+        return Batch(self, measures, own)
 
 
 class Draft:
@@ -114,9 +128,20 @@ class Draft:
         if problem is not None:
             end.fail(problem)
         elif self._form.direct and self._begun and self.derive():
-            self.close(self._form.row)
+            if self.close(self._form.row) and self._form.traced is not None:
+                self._link(self._form.traced)
         else:
             end.finish()
+
+    def _link(self, traced: Callable[[], object]) -> None:
+        trace = problem = None
+        try:
+            trace = traced()
+        except BaseException as own_problem:
+            problem = own_problem
+        if trace is not None or problem is not None:
+            of_kind: Any = self
+            of_kind.link(trace, problem)
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # one that was never prepared
@@ -234,9 +259,72 @@ class Draft:
                 going.move_gauge(self._column, -1)
         if self._begun:
             self._stop()
-        taken_over = (
-            self._begun and self._fork != going.table.ledger.fork_count
-        )  # by a fork: it is the parent's to record
-        if row is not None and not taken_over:
+        if row is not None and not self.inherited:
             row.record_units(self._set)
         return True
+
+    @property
+    def inherited(self) -> bool:
+        """Whether a fork took it over: then it is the parent's to record."""
+        return self._begun != 0 and self._fork != self._form.going.table.ledger.fork_count
+
+    def goes_to(self, table: Table) -> bool:
+        """Whether it is a draft to this table."""
+        return self._form.row.table is table
+
+
+MOST_VALUES, MOST_LINES, MOST_SOURCES = 32, 16, 64
+NOT_A_NUMBER: Final = float("nan")
+
+
+class Batch:
+    """The end of a draft, and records into rows of other tables."""
+
+    __slots__ = ("_count", "_measures", "_rows", "_table")
+
+    def __init__(
+        self,
+        form: Form,
+        measures: tuple[tuple[int, Source], ...],
+        rows: tuple[tuple[Row, tuple[Source, ...]], ...],
+    ) -> None:
+        self._table, self._measures, self._rows = form.row.table, measures, rows
+        for measure, _ in measures:
+            form.schema(measure)
+        sources = [source for _, source in measures] + [source for _, of_row in rows for source in of_row]
+        if len(rows) > MOST_LINES or any(len(of_row) > len(row.table.recorded) for row, of_row in rows):
+            raise ValueError(f"a batch has {MOST_LINES} rows at most, and no more sources than a row has measures")
+        if len(measures) > MOST_MEASURES:
+            raise ValueError(f"drafts have {MOST_MEASURES} measures at most")
+        if len(sources) > MOST_SOURCES:
+            raise ValueError(f"a batch writes {MOST_SOURCES} measures at most")
+        numbers = [n for source in sources for n in (source if isinstance(source, tuple) else (source,))]
+        if not all(0 <= number < MOST_VALUES for number in numbers):
+            raise IndexError(f"the values of a batch are numbered from 0 to {MOST_VALUES - 1}")
+        self._count = max(numbers, default=-1) + 1
+
+    def close(self, draft: DraftProtocol, *values: Value) -> bool:
+        if len(values) != self._count:
+            raise TypeError(f"close() takes a draft and {self._count} values ({len(values) + 1} arguments given)")
+        if not isinstance(draft, Draft) or not draft.goes_to(self._table):
+            raise TypeError("close() takes a draft to the batch's own table")
+        if draft.over:
+            return False
+        for measure, source in self._measures:
+            draft.put(measure, _value(source, values))
+        for row, sources in () if draft.inherited else self._rows:
+            row.record(*[_value(source, values) for source in sources])
+        draft.__exit__(None, None, None)
+        return True
+
+
+def _value(source: Source, values: tuple[Value, ...]) -> Value:
+    if not isinstance(source, tuple):
+        return values[source]
+    since, until = values[source[0]], values[source[1]]
+    if since is None or until is None:
+        return None
+    try:
+        return until - since
+    except TypeError:  # of no number: neither is this, and it is counted as dropped
+        return NOT_A_NUMBER

@@ -87,8 +87,8 @@ class Binding:
         self.price, self.exemplar, self.failures, self.elsewhere = price, exemplar, failures, elsewhere
         self.chunks = _row(tables[LLMOutputChunk], self._values) if self.stream else None
         self.completed = self.row("200", "completed", "")
-        going, direct = _row(tables[LLMInFlight], self._values), not self.stream and exemplar is None
-        self.form = self.completed.form(kind, going, DURATION, derivation_of(price), direct, current.get)
+        going, direct = _row(tables[LLMInFlight], self._values), not self.stream
+        self.form = self.completed.form(kind, going, DURATION, derivation_of(price), direct, current.get, exemplar)
         self.draft = cast("Callable[[Binding, Dimensions | None], LLMCallTracker]", self.form.draft)
         """Makes a tracker, given this binding and the context that is current."""
 

@@ -90,6 +90,17 @@ class LLMCallTracker(Draft):
             finished = self.close(None) or finished
         return finished
 
+    def link(self, trace: tuple[str, str] | None, problem: BaseException | None) -> None:
+        """It was recorded as completed, in this trace; or asking for the trace raised this problem."""
+        binding = self.owner
+        try:
+            if problem is not None:
+                raise problem
+            if trace is not None:
+                binding.completed.exemplify(*trace, *self.values())
+        except Exception as own_problem:
+            binding.failures.add(LLMCall, own_problem)
+
     def _derive(self, binding: Binding, outcome: str) -> None:
         """What follows from the tokens, in full: for what the ledger leaves to us."""
         input_tokens, output_tokens = self.units(INPUT_TOKENS), self.units(OUTPUT_TOKENS)
@@ -152,10 +163,11 @@ class LLMCallTracker(Draft):
 
     # What is learnt on the way
 
-    def headers(self) -> None:
-        """The head of the reply is here; the first call counts."""
+    def headers(self, seconds: float | None = None) -> None:
+        """The head of the reply is here; the first call counts. seconds: since the dispatch, None for until now."""
         if self.units(TIME_TO_HEADERS) is None:
-            self.put(TIME_TO_HEADERS, self.start().elapsed)
+            elapsed = self.start().elapsed
+            self.put(TIME_TO_HEADERS, elapsed if seconds is None else seconds)
 
     def content(self, count: int = 1) -> None:
         """``count`` content deltas (text, tool call, reasoning) of a stream arrived together just now."""

@@ -1,7 +1,8 @@
 /* The compiled core of the ledger: what its files share.
  *
  * Three layers. Segment: bytes shared between processes, and the locks around them. Book: one open ledger in this
- * process (a segment, a worker slot, the compiled tables). Python types: Ledger, Table, Row, Activity, Form, Draft.
+ * process (a segment, a worker slot, the compiled tables). Python types: Ledger, Table, Row, Activity, Form, Draft,
+ * Batch.
  *
  * Who waits for whom: the segment's mutex is only taken without the GIL, so a thread that holds it may wait for
  * the file lock while the program goes on; nobody who holds it asks for the GIL.
@@ -251,6 +252,7 @@ PyTypeObject *make_ledger_type(PyObject *module);
 PyTypeObject *make_activity_type(PyObject *module);
 PyTypeObject *make_draft_type(PyObject *module);
 PyTypeObject *make_form_type(PyObject *module);
+PyTypeObject *make_batch_type(PyObject *module);
 PyObject *row_new(Shape *shape, RowRecord *record);
 GaugeCell *row_bind_gauges(Row *row);
 PyObject *table_new(Shape *shape, PyObject *schema);

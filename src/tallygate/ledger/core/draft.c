@@ -2,9 +2,7 @@
 #include "draft.h"
 
 PyTypeObject *DraftType;
-static PyObject *fail_name, *finish_name, *abandon_name, *moved_name;
-
-static inline int over(const Draft *draft) { return atomic_load_explicit(&draft->done, relaxed); }
+static PyObject *fail_name, *finish_name, *abandon_name, *moved_name, *link_name;
 
 /* Lets the draft see to it when it starts in another place than it was made in; -1 with an exception. */
 static int look_around(Draft *draft) {
@@ -23,7 +21,7 @@ static int look_around(Draft *draft) {
 static inline int begin(Draft *draft) {
     if (draft->begun) return 0;
     if (draft->form->where && look_around(draft) != 0) return -1;
-    if (over(draft)) return 0;
+    if (draft_over(draft)) return 0;
     Row *row = draft->form->going;
     draft->gauge = gauge_take(row, row->shape->measures);
     draft->epoch = atomic_load_explicit(&fork_epoch, relaxed);
@@ -57,7 +55,7 @@ static void draft_dealloc(Draft *draft) {
 /* One that was started by hand and thrown away unfinished has its say first. */
 static void draft_finalize(PyObject *self) {
     Draft *draft = (Draft *)self;
-    if (likely(!draft->held || over(draft))) return;
+    if (likely(!draft->held || draft_over(draft))) return;
     PyObject *kind, *value, *trace;
     PyErr_Fetch(&kind, &value, &trace);
     PyObject *result = PyObject_CallMethodObjArgs(self, abandon_name, NULL);
@@ -69,11 +67,6 @@ static void draft_finalize(PyObject *self) {
 static inline int64_t age(const Draft *draft) {
     if (!draft->begun) return 0;
     return (draft->stopped ? draft->stopped : clock_nanoseconds()) - draft->begun;
-}
-
-static inline void put_units(Draft *draft, uint32_t index, int64_t units) {
-    draft->units[index] = units;
-    draft->set |= 1u << index;
 }
 
 /* What follows from the measures, as long as it is nothing out of the ordinary: 0 when it is. */
@@ -111,15 +104,20 @@ static void stop(Draft *draft) {
 
 static void record_draft(Draft *draft, Row *row) {
     const Measure *measures = row->shape->recorded;
+    Growth growths[MOST_MEASURES];
+    uint32_t count = 0;
     int64_t dropped = 0;
     if (unlikely(row_closed(row))) return;
-    /* One that a fork took over is its parent's to record. */
-    if (unlikely(draft->begun && draft->epoch != atomic_load_explicit(&fork_epoch, relaxed))) return;
-    atomic_fetch_add_explicit(row->cells, 1, relaxed);
+    if (unlikely(draft_inherited(draft))) return;
+    __builtin_prefetch((const void *)row->cells, 1);
     for (uint32_t set = draft->set; set; set &= set - 1) {
         uint32_t index = (uint32_t)__builtin_ctz(set);
-        dropped += !cell_add(&measures[index], row->cells, draft->units[index]);
+        int taken = growth_of(&measures[index], row->cells, draft->units[index], &growths[count]);
+        count += taken;
+        dropped += !taken;
     }
+    atomic_fetch_add_explicit(row->cells, 1, relaxed);
+    dropped += grow_all(growths, count);
     if (unlikely(dropped)) count_dropped(row->shape->book, dropped);
 }
 
@@ -131,24 +129,44 @@ static PyObject *draft_enter(Draft *self, PyObject *unused) {
 }
 
 static PyObject *draft_start(Draft *self, PyObject *unused) {
-    if (!over(self) && !self->begun) self->held = 1;
+    if (!draft_over(self) && !self->begun) self->held = 1;
     return draft_enter(self, unused);
 }
 
-static PyObject *draft_exit(Draft *self, PyObject *const *args, Py_ssize_t count) {
-    PyObject *result;
-    if (unlikely(count > 1 && args[1] != Py_None)) {
-        result = PyObject_CallMethodObjArgs((PyObject *)self, fail_name, args[1], NULL);
-    } else {
-        if (self->form->direct && self->begun && !over(self)) {
-            stop(self);
-            if (derive(self)) {
-                if (end(self)) record_draft(self, self->form->row);
-                return none();
-            }
-        }
-        result = PyObject_CallMethodObjArgs((PyObject *)self, finish_name, NULL);
+/* Lets the draft link a record to the trace that is current, if there is one; -1 with an exception. */
+static int link_trace(Draft *draft) {
+    PyObject *kind = NULL, *problem = NULL, *where = NULL, *trace = PyObject_CallNoArgs(draft->form->traced);
+    if (likely(trace == Py_None)) {
+        Py_DECREF(trace);
+        return 0;
     }
+    if (trace == NULL) {
+        PyErr_Fetch(&kind, &problem, &where);
+        PyErr_NormalizeException(&kind, &problem, &where);
+    }
+    PyObject *result = PyObject_CallMethodObjArgs((PyObject *)draft, link_name, trace ? trace : Py_None,
+                                                  problem ? problem : Py_None, NULL);
+    Py_XDECREF(trace), Py_XDECREF(kind), Py_XDECREF(problem), Py_XDECREF(where), Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+int draft_leave(Draft *draft) {
+    if (draft->form->direct && draft->begun && !draft_over(draft)) {
+        stop(draft);
+        if (derive(draft)) {
+            if (!end(draft)) return 0;
+            record_draft(draft, draft->form->row);
+            return draft->form->traced ? link_trace(draft) : 0;
+        }
+    }
+    PyObject *result = PyObject_CallMethodObjArgs((PyObject *)draft, finish_name, NULL);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static PyObject *draft_exit(Draft *self, PyObject *const *args, Py_ssize_t count) {
+    if (likely(count < 2 || args[1] == Py_None)) return draft_leave(self) == 0 ? none() : NULL;
+    PyObject *result = PyObject_CallMethodObjArgs((PyObject *)self, fail_name, args[1], NULL);
     if (result == NULL) return NULL;
     Py_DECREF(result);
     return none();
@@ -180,7 +198,7 @@ static PyObject *draft_count(Draft *self, PyObject *const *args, Py_ssize_t coun
                units[taken] <= OBSERVATION_LIMIT;
         taken++;
     }
-    if (good && !over(self))
+    if (good && !draft_over(self))
         for (uint32_t i = 0; i < taken; i++) put_units(self, indexes[i], units[i]);
     PyObject *answer = good ? Py_True : Py_False;
     Py_INCREF(answer);
@@ -196,7 +214,7 @@ static PyObject *draft_units(Draft *self, PyObject *number) {
 static PyObject *draft_derive(Draft *self, PyObject *unused) {
     (void)unused;
     if (begin(self) != 0) return NULL;
-    if (over(self)) return none();
+    if (draft_over(self)) return none();
     stop(self);
     PyObject *answer = derive(self) ? Py_True : Py_False;
     Py_INCREF(answer);
@@ -232,11 +250,11 @@ static PyObject *draft_values(Draft *self, PyObject *unused) {
 
 static PyObject *draft_lap(Draft *self, PyObject *unused) {
     (void)unused;
-    if (over(self)) return none();
+    if (draft_over(self)) return none();
     if (!self->begun) {
         self->held = 1;
         if (begin(self) != 0) return NULL;
-        if (over(self)) return none();
+        if (draft_over(self)) return none();
     }
     int64_t now = clock_nanoseconds(), last = self->lapped;
     self->lapped = now;
@@ -263,9 +281,9 @@ static PyObject *draft_owner(Draft *self, void *closure) {
     return self->owner;
 }
 
-static PyObject *draft_over(Draft *self, void *closure) {
+static PyObject *draft_is_over(Draft *self, void *closure) {
     (void)closure;
-    PyObject *answer = over(self) ? Py_True : Py_False;
+    PyObject *answer = draft_over(self) ? Py_True : Py_False;
     Py_INCREF(answer);
     return answer;
 }
@@ -297,7 +315,7 @@ static PyMethodDef methods[] = {
 };
 static PyGetSetDef getters[] = {
     {"owner", (getter)draft_owner, NULL, "What it was made for.", NULL},
-    {"over", (getter)draft_over, NULL, "Whether it has ended.", NULL},
+    {"over", (getter)draft_is_over, NULL, "Whether it has ended.", NULL},
     {"elapsed", (getter)draft_elapsed, NULL, "Seconds since it started; stands still once stopped.", NULL},
     {"marked", (getter)draft_marked, NULL, "Seconds from its start to the first lap, or None.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -318,7 +336,8 @@ PyTypeObject *make_draft_type(PyObject *module) {
     if ((fail_name = PyUnicode_InternFromString("fail")) == NULL ||
         (finish_name = PyUnicode_InternFromString("finish")) == NULL ||
         (abandon_name = PyUnicode_InternFromString("abandon")) == NULL ||
-        (moved_name = PyUnicode_InternFromString("moved")) == NULL)
+        (moved_name = PyUnicode_InternFromString("moved")) == NULL ||
+        (link_name = PyUnicode_InternFromString("link")) == NULL)
         return NULL;
     return DraftType = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
 }

@@ -19,6 +19,7 @@ typedef struct {
     PyTypeObject *kind; /* of its drafts */
     freefunc release;   /* the kind's */
     PyObject *where; /* NULL, or tells the place; a draft that starts in another than it was made in has moved */
+    PyObject *traced; /* NULL, or tells the trace that is current */
     Row *going, *row;
     uint32_t duration, required;        /* required: bits of the measures without which nothing is derived */
     uint32_t sources[MOST_SOURCES], source_count;
@@ -41,5 +42,19 @@ typedef struct {
 
 extern PyTypeObject *FormType;
 int index_in(const Form *form, PyObject *number, uint32_t *index); /* a measure's index; -1 with an exception */
+int draft_leave(Draft *draft); /* its block is left without an exception; -1 with one of its own */
+PyObject *batch_new(Form *form, PyObject *const *args, Py_ssize_t count);
+
+static inline int draft_over(const Draft *draft) { return atomic_load_explicit(&draft->done, relaxed); }
+
+/* One that a fork took over is its parent's to record. */
+static inline int draft_inherited(const Draft *draft) {
+    return draft->begun && draft->epoch != atomic_load_explicit(&fork_epoch, relaxed);
+}
+
+static inline void put_units(Draft *draft, uint32_t index, int64_t units) {
+    draft->units[index] = units;
+    draft->set |= 1u << index;
+}
 
 #endif

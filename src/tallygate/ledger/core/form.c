@@ -56,9 +56,9 @@ static int parse_derivation(Form *form, PyObject *described) {
 }
 
 PyObject *form_new(Row *row, PyObject *const *args, Py_ssize_t count) {
-    if (count != 6 || !PyType_Check(args[0]) || !PyType_IsSubtype((PyTypeObject *)args[0], DraftType) ||
+    if (count != 7 || !PyType_Check(args[0]) || !PyType_IsSubtype((PyTypeObject *)args[0], DraftType) ||
         Py_TYPE(args[1]) != RowType)
-        return PyErr_Format(PyExc_TypeError, "form() takes a kind of draft, a row, a measure, a derivation, a truth, a function");
+        return PyErr_Format(PyExc_TypeError, "form() takes a kind of draft, a row, a measure, a derivation, a truth, two functions");
     if (row->shape->recorded_count > MOST_MEASURES)
         return PyErr_Format(PyExc_ValueError, "drafts have %u measures at most", MOST_MEASURES);
     Form *form = (Form *)PyType_GenericAlloc(FormType, 0);
@@ -68,6 +68,7 @@ PyObject *form_new(Row *row, PyObject *const *args, Py_ssize_t count) {
     Py_INCREF(args[1]), form->going = (Row *)args[1];
     Py_INCREF((PyObject *)row), form->row = row;
     if (args[5] != Py_None) Py_INCREF(args[5]), form->where = args[5];
+    if (args[6] != Py_None) Py_INCREF(args[6]), form->traced = args[6];
     if (index_in(form, args[2], &form->duration) != 0 ||
         (args[3] != Py_None && parse_derivation(form, args[3]) != 0) ||
         (form->direct = PyObject_IsTrue(args[4])) < 0) {
@@ -77,13 +78,29 @@ PyObject *form_new(Row *row, PyObject *const *args, Py_ssize_t count) {
     return (PyObject *)form;
 }
 
+/* The functions are a program's: they may well lead back here. */
+static int form_traverse(Form *form, visitproc visit, void *arg) {
+    Py_VISIT((PyObject *)form->kind);
+    Py_VISIT(form->where);
+    Py_VISIT(form->traced);
+    Py_VISIT((PyObject *)Py_TYPE((PyObject *)form));
+    return 0;
+}
+
+static int form_clear(Form *form) {
+    Py_CLEAR(form->where);
+    Py_CLEAR(form->traced);
+    return 0;
+}
+
 static void form_dealloc(Form *form) {
     PyTypeObject *type = Py_TYPE((PyObject *)form);
+    PyObject_GC_UnTrack(form);
+    form_clear(form);
     Py_XDECREF((PyObject *)form->kind);
-    Py_XDECREF(form->where);
     Py_XDECREF((PyObject *)form->going);
     Py_XDECREF((PyObject *)form->row);
-    PyObject_Free(form);
+    PyObject_GC_Del(form);
     Py_DECREF((PyObject *)type);
 }
 
@@ -99,16 +116,20 @@ static PyObject *form_draft(Form *self, PyObject *const *args, Py_ssize_t count)
 
 static PyMethodDef form_methods[] = {
     {"draft", (PyCFunction)(void (*)(void))form_draft, METH_FASTCALL, "A new draft for this owner, made in this place."},
+    {"batch", (PyCFunction)(void (*)(void))batch_new, METH_FASTCALL, "The end of such drafts, and rows of other tables."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot form_slots[] = {
     {Py_tp_dealloc, form_dealloc},
+    {Py_tp_traverse, form_traverse},
+    {Py_tp_clear, form_clear},
     {Py_tp_methods, form_methods},
     {Py_tp_doc, "What drafts share."},
     {0, NULL},
 };
 static PyType_Spec form_spec = {"tallygate.ledger._core.Form", sizeof(Form), 0,
-                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                                    Py_TPFLAGS_IMMUTABLETYPE,
                                 form_slots};
 
 PyTypeObject *make_form_type(PyObject *module) {

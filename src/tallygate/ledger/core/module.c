@@ -43,7 +43,7 @@ static int execute(PyObject *module) {
     if (PyModule_AddIntConstant(module, "_CRASH_STEPS", CRASH_STEPS) != 0) return -1;
     if (register_fork_handlers() != 0) return PyErr_NoMemory(), -1;
     if (!make_table_type(module) || !make_ledger_type(module) || !make_activity_type(module) ||
-        !make_draft_type(module) || !make_form_type(module)) return -1;
+        !make_draft_type(module) || !make_form_type(module) || !make_batch_type(module)) return -1;
     return make_row_type(module) ? 0 : -1;
 }
 

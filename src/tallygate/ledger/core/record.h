@@ -17,14 +17,16 @@ int whole_units(const Measure *measure, int64_t value, int64_t *units);
 int64_t nano_units(const Measure *measure, int64_t nanoseconds);
 
 /* In units of the cell: VALUE_GOOD, or why not. Signs and limits of sums are looked at later. */
+static inline int value_of_float(const Measure *measure, double number, int64_t *units) {
+    double scaled = number * measure->scale;
+    if (unlikely(!(scaled > -9.2e18 && scaled < 9.2e18))) return VALUE_BAD;
+    *units = llrint(scaled); /* half to even, as Python's round() */
+    if (unlikely(number < 0 && *units == 0 && measure->kind != KIND_GAUGE)) *units = -1; /* still negative */
+    return VALUE_GOOD;
+}
+
 static inline int value_of(const Measure *measure, PyObject *value, int64_t *units) {
-    if (PyFloat_CheckExact(value)) {
-        double number = PyFloat_AsDouble(value), scaled = number * measure->scale;
-        if (unlikely(!(scaled > -9.2e18 && scaled < 9.2e18))) return VALUE_BAD;
-        *units = llrint(scaled); /* half to even, as Python's round() */
-        if (unlikely(number < 0 && *units == 0 && measure->kind != KIND_GAUGE)) *units = -1; /* still negative */
-        return VALUE_GOOD;
-    }
+    if (PyFloat_CheckExact(value)) return value_of_float(measure, PyFloat_AsDouble(value), units);
     if (value == Py_None) return VALUE_UNSET;
     if (likely(PyLong_CheckExact(value))) {
         long long whole = PyLong_AsLongLong(value);
@@ -54,14 +56,46 @@ static inline uint32_t bucket_of(const Measure *measure, int64_t units) {
     return low;
 }
 
-/* Add an observation to a sum or a distribution; 0 when it was not taken. */
-static inline int cell_add(const Measure *measure, Cell *row, int64_t units) {
-    Cell *cell = row + measure->offset;
+/* What an observation does to a row: found out first and done afterwards, so that the memory of many of them comes from
+ * far away at the same time; an atomic addition lets nothing else begin before it has its own. */
+typedef struct {
+    Cell *cell, *bucket; /* bucket: NULL for a sum */
+    int64_t units;
+} Growth;
+
+/* An observation of a sum or a distribution; 0 when it cannot be taken. */
+static inline int growth_of(const Measure *measure, Cell *row, int64_t units, Growth *growth) {
     if (unlikely(units < 0 || units > OBSERVATION_LIMIT)) return 0;
-    if (unlikely(atomic_load_explicit(cell, relaxed) > CELL_LIMIT - units)) return 0;
-    atomic_fetch_add_explicit(cell, units, relaxed);
-    if (measure->kind == KIND_DISTRIBUTION) atomic_fetch_add_explicit(cell + 1 + bucket_of(measure, units), 1, relaxed);
+    growth->cell = row + measure->offset;
+    growth->bucket = measure->kind == KIND_DISTRIBUTION ? growth->cell + 1 + bucket_of(measure, units) : NULL;
+    growth->units = units;
     return 1;
+}
+
+static inline void growth_near(const Growth *growth) {
+    __builtin_prefetch((const void *)growth->cell, 1);
+    if (growth->bucket) __builtin_prefetch((const void *)growth->bucket, 1);
+}
+
+/* 0 when the cell is as big as it gets. */
+static inline int grow(const Growth *growth) {
+    if (unlikely(atomic_load_explicit(growth->cell, relaxed) > CELL_LIMIT - growth->units)) return 0;
+    if (growth->units) atomic_fetch_add_explicit(growth->cell, growth->units, relaxed);
+    if (growth->bucket) atomic_fetch_add_explicit(growth->bucket, 1, relaxed);
+    return 1;
+}
+
+static inline int cell_add(const Measure *measure, Cell *row, int64_t units) {
+    Growth growth;
+    return growth_of(measure, row, units, &growth) && grow(&growth);
+}
+
+/* All of them; how many were not taken. */
+static inline int64_t grow_all(const Growth *growths, uint32_t count) {
+    int64_t dropped = 0;
+    for (uint32_t i = 0; i < count; i++) growth_near(&growths[i]);
+    for (uint32_t i = 0; i < count; i++) dropped += !grow(&growths[i]);
+    return dropped;
 }
 
 static inline void count_dropped(Book *book, int64_t values) {

@@ -1,0 +1,206 @@
+"""The facts of a request: of its phases, its call, the attempt at the provider, and the request itself."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from tallygate.errors import ErrorType
+from tallygate.facts import GatewayPhase, HTTPRequest, LLMCall
+from tallygate.gateway.phases import SMOOTH, record_phases
+from tallygate.record.measures import (
+    CACHE_READ_TOKENS,
+    CACHE_WRITE_TOKENS,
+    GATEWAY_OVERHEAD,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    REASONING_TOKENS,
+    TIME_TO_HEADERS,
+)
+from tallygate.record.nothing import NO_CALL
+from tallygate.record.recorder import MOST_BINDINGS
+
+if TYPE_CHECKING:
+    from tallygate.gateway.dimensions import HeaderDimensions
+    from tallygate.gateway.exchange import Exchange
+    from tallygate.gateway.routes import Route
+    from tallygate.gateway.routing import Deployment
+    from tallygate.ledger.interface import Batch
+    from tallygate.record import LLMCallTracker
+    from tallygate.record.binding import Binding
+    from tallygate.tally import Tally
+    from tallygate.wire.interface import Head
+
+Labels = tuple[str, str, str, bool]
+"""Provider, model, the gateway's path and whether it streams: what a call's rows hang on, unless headers or a context
+tell more."""
+
+CLIENT_GONE = 499
+"""The status by which the field knows a client that left before its answer."""
+
+UNANSWERED = "network_error"
+"""Status label of a call to which the provider gave no HTTP status."""
+
+(STARTED, READ, DISPATCHED, HEADERS, REPLIED, ENDED, OVERHEAD) = range(7)
+"""What is handed to the batch of a smooth request: clock readings, and seconds not spent waiting; then ..."""
+(INPUT, OUTPUT, CACHE_READ, CACHE_WRITE, REASONING, REQUEST_SIZE, RESPONSE_SIZE) = range(7, 14)
+"""... tokens, and bytes."""
+
+OF_CALL = (
+    (TIME_TO_HEADERS, (DISPATCHED, HEADERS)),
+    (GATEWAY_OVERHEAD, OVERHEAD),
+    (INPUT_TOKENS, INPUT),
+    (OUTPUT_TOKENS, OUTPUT),
+    (CACHE_READ_TOKENS, CACHE_READ),
+    (CACHE_WRITE_TOKENS, CACHE_WRITE),
+    (REASONING_TOKENS, REASONING),
+)
+OF_PHASES = {
+    False: ((STARTED, READ), (READ, DISPATCHED), (DISPATCHED, REPLIED), (REPLIED, ENDED), (STARTED, ENDED)),
+    True: ((STARTED, READ), (READ, DISPATCHED), (DISPATCHED, HEADERS), (STARTED, ENDED)),
+}
+"""Which times the phases of a smooth request took, by whether it was streamed."""
+OF_ATTEMPT = ((DISPATCHED, REPLIED), (DISPATCHED, HEADERS))
+OF_REQUEST = ((STARTED, ENDED), REQUEST_SIZE, RESPONSE_SIZE)
+
+
+class Recording:
+    """Records exchanges: their calls as they start, and everything when they have ended.
+
+    Nearly all are smooth: calls that were answered with a 200, to the end and with their usage. Those are recorded in
+    one call of the ledger; the facts are the same as those of a rough one.
+    """
+
+    def __init__(self, tally: Tally, dimensions: HeaderDimensions | None = None) -> None:
+        """dimensions: read from requests' headers, if any are configured."""
+        self._tally, self._dimensions = tally, dimensions
+        self._known: dict[Labels, tuple[Binding, Batch]] = {}
+
+    def start_call(self, exchange: Exchange, deployment: Deployment, head: Head) -> LLMCallTracker:
+        """Start the clock of the request's call, and count it as going on."""
+        if not self._tally.enabled:
+            return NO_CALL
+        route = exchange.route
+        labels = (deployment.provider.name, deployment.label, route.template, head.stream)
+        known = self._known.get(labels) or self._learn(labels, route)
+        if known is None:
+            return NO_CALL
+        binding, exchange.batch = known
+        dimensions = None if self._dimensions is None else self._dimensions.read(exchange.headers)
+        if not dimensions:
+            return binding.draft(binding, None).start()
+        assert route.wire is not None
+        return self._tally.track_llm_call(
+            deployment.provider.name,
+            deployment.label,
+            operation=route.wire.operation,
+            endpoint=route.endpoint,
+            stream=head.stream,
+            **dimensions,
+        ).start()
+
+    def record(self, exchange: Exchange) -> None:
+        """A request has ended just now."""
+        if not self._tally.enabled:
+            return
+        ended_at, batch, meter = perf_counter(), exchange.batch, exchange.meter
+        usage = None if meter is None else meter.usage
+        try:
+            if batch is None or usage is None or exchange.status != 200 or exchange.outcome != "completed":
+                self._record_rough(exchange, ended_at)
+                return
+            assert exchange.call is not None
+            batch.close(
+                exchange.call,
+                exchange.started_at,
+                exchange.read_at,
+                exchange.dispatched_at,
+                exchange.headers_at,
+                exchange.replied_at,
+                ended_at,
+                ended_at - exchange.started_at - exchange.waited,
+                usage.input_tokens,
+                usage.output_tokens,
+                usage.cache_read_tokens,
+                usage.cache_write_tokens,
+                usage.reasoning_tokens,
+                len(exchange.body),
+                exchange.response_size,
+            )
+        except Exception as problem:
+            self._tally.failed(HTTPRequest, problem)
+
+    def _learn(self, labels: Labels, route: Route) -> tuple[Binding, Batch] | None:
+        """The rows of calls with these labels, and how smooth requests with such a call end; None when that fails."""
+        provider, model, template, stream = labels
+        tables, in_words = self._tally.tables, "true" if stream else "false"
+        assert route.wire is not None
+        try:
+            nothing_else = (None, None, None, None, None, None)
+            binding = self._tally.bind((provider, model, route.wire.operation, route.endpoint, stream, *nothing_else))
+            phases = [
+                (tables[GatewayPhase].row(template, phase, "success", fixed or in_words), (spent,))
+                for (phase, fixed), spent in zip(SMOOTH[stream], OF_PHASES[stream], strict=True)
+            ]
+            attempt = binding.attempt_row(200, "")
+            request = tables[HTTPRequest].row(route.method, template, "200")
+            batch = binding.form.batch(OF_CALL, (*phases, (attempt, OF_ATTEMPT), (request, OF_REQUEST)))
+        except Exception as problem:
+            self._tally.failed(LLMCall, problem)
+            return None
+        if len(self._known) >= MOST_BINDINGS:
+            self._known.clear()
+        self._known[labels] = binding, batch
+        return binding, batch
+
+    def _record_rough(self, exchange: Exchange, ended_at: float) -> None:
+        """Any other exchange: fact by fact."""
+        route, tally = exchange.route, self._tally
+        if exchange.call is not None:
+            _record_call(exchange, exchange.call, ended_at)
+        elif route.wire is not None and exchange.error_type:
+            tally.refused_llm_call(
+                operation=route.wire.operation,
+                endpoint=route.endpoint,
+                stream=exchange.stream,
+                status_code=str(exchange.status),
+                error_type=exchange.error_type,
+            )
+        if route.wire is not None:
+            record_phases(tally, exchange, ended_at)
+        tally.http_request(
+            method=route.method,
+            route=route.template,
+            status_code=exchange.status or CLIENT_GONE,
+            seconds=ended_at - exchange.started_at,
+            request_size=len(exchange.body),
+            response_size=exchange.response_size,
+        )
+
+
+def _record_call(exchange: Exchange, call: LLMCallTracker, ended_at: float) -> None:
+    status_code = exchange.upstream_status or (CLIENT_GONE if exchange.outcome == "cancelled" else UNANSWERED)
+    to_headers = exchange.headers_at - exchange.dispatched_at if exchange.upstream_status else None
+    if exchange.error_type == ErrorType.PROVIDER_RATE_LIMIT:
+        call.rate_limited()
+    if to_headers is not None:
+        call.headers(to_headers)
+    if exchange.meter is not None and exchange.meter.usage is not None:
+        # What the provider reported counts, even when the reply then broke off.
+        usage = exchange.meter.usage
+        call.usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+        )
+    if exchange.dispatched_at:
+        call.attempt(
+            status_code=status_code,
+            error_type=exchange.error_type,
+            seconds=(exchange.replied_at or ended_at) - exchange.dispatched_at,
+            seconds_to_headers=to_headers,
+        )
+    call.overhead(ended_at - exchange.started_at - exchange.waited)
+    call.finish(outcome=exchange.outcome, status_code=status_code, error_type=exchange.error_type)

@@ -1,0 +1,186 @@
+/* Batch: the last measures and the end of a draft, and records into rows of other tables: one call for all of them. */
+#include "draft.h"
+
+#define MOST_VALUES 32u
+#define MOST_LINES  16u
+#define MOST_CELLS  64u
+
+PyTypeObject *BatchType;
+
+typedef struct { /* a value, or the difference of two */
+    int32_t from; /* -1: none is taken off */
+    uint32_t value;
+} Source;
+
+typedef struct {
+    PyObject_HEAD
+    Row *row; /* of the table that the drafts go to */
+    uint32_t value_count, put_count, line_count, source_count;
+    uint32_t measures[MOST_MEASURES]; /* of the draft; their sources come first */
+    Row *lines[MOST_LINES];
+    uint32_t widths[MOST_LINES];
+    Source sources[MOST_CELLS];
+} Batch;
+
+static int value_index(Batch *batch, PyObject *number, uint32_t *index) {
+    long value = PyLong_AsLong(number);
+    if (value == -1 && PyErr_Occurred()) return -1;
+    if (value < 0 || value >= (long)MOST_VALUES) {
+        PyErr_Format(PyExc_IndexError, "the values of a batch are numbered from 0 to %u", MOST_VALUES - 1);
+        return -1;
+    }
+    *index = (uint32_t)value;
+    if (*index >= batch->value_count) batch->value_count = *index + 1;
+    return 0;
+}
+
+static int parse_source(Batch *batch, PyObject *described) {
+    if (batch->source_count == MOST_CELLS) {
+        PyErr_Format(PyExc_ValueError, "a batch writes %u measures at most", MOST_CELLS);
+        return -1;
+    }
+    Source *source = &batch->sources[batch->source_count++];
+    source->from = -1;
+    if (PyLong_Check(described)) return value_index(batch, described, &source->value);
+    PyObject *from, *to;
+    uint32_t index;
+    if (!PyTuple_Check(described)) {
+        PyErr_SetString(PyExc_TypeError, "the source of a measure is a value's number, or a pair of them");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(described, "OO", &from, &to) || value_index(batch, from, &index) != 0) return -1;
+    source->from = (int32_t)index;
+    return value_index(batch, to, &source->value);
+}
+
+static int parse_puts(Batch *batch, const Form *form, PyObject *puts) {
+    for (Py_ssize_t i = 0; i < PyTuple_Size(puts); i++) {
+        PyObject *measure, *source;
+        if (batch->put_count == MOST_MEASURES) {
+            PyErr_Format(PyExc_ValueError, "drafts have %u measures at most", MOST_MEASURES);
+            return -1;
+        }
+        if (!PyArg_ParseTuple(PyTuple_GetItem(puts, i), "OO", &measure, &source) ||
+            index_in(form, measure, &batch->measures[batch->put_count++]) != 0 || parse_source(batch, source) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int parse_lines(Batch *batch, PyObject *lines) {
+    for (Py_ssize_t i = 0; i < PyTuple_Size(lines); i++) {
+        PyObject *row, *sources;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(lines, i), "O!O!", RowType, &row, &PyTuple_Type, &sources)) return -1;
+        uint32_t width = (uint32_t)PyTuple_Size(sources);
+        if (batch->line_count == MOST_LINES || width > ((Row *)row)->shape->recorded_count) {
+            PyErr_Format(PyExc_ValueError, "a batch has %u rows at most, and no more sources than a row has measures",
+                         MOST_LINES);
+            return -1;
+        }
+        Py_INCREF(row);
+        batch->lines[batch->line_count] = (Row *)row;
+        batch->widths[batch->line_count++] = width;
+        for (uint32_t n = 0; n < width; n++)
+            if (parse_source(batch, PyTuple_GetItem(sources, n)) != 0) return -1;
+    }
+    return 0;
+}
+
+PyObject *batch_new(Form *form, PyObject *const *args, Py_ssize_t count) {
+    if (count != 2 || !PyTuple_Check(args[0]) || !PyTuple_Check(args[1]))
+        return PyErr_Format(PyExc_TypeError, "batch() takes a tuple of measures and a tuple of rows");
+    Batch *batch = (Batch *)PyType_GenericAlloc(BatchType, 0);
+    if (batch == NULL) return NULL;
+    Py_INCREF((PyObject *)form->row), batch->row = form->row;
+    if (parse_puts(batch, form, args[0]) != 0 || parse_lines(batch, args[1]) != 0) {
+        Py_DECREF((PyObject *)batch);
+        return NULL;
+    }
+    return (PyObject *)batch;
+}
+
+static void batch_dealloc(Batch *batch) {
+    PyTypeObject *type = Py_TYPE((PyObject *)batch);
+    for (uint32_t i = 0; i < batch->line_count; i++) Py_DECREF((PyObject *)batch->lines[i]);
+    Py_DECREF((PyObject *)batch->row);
+    PyObject_Free(batch);
+    Py_DECREF((PyObject *)type);
+}
+
+static int value_from(const Source *source, const Measure *measure, PyObject *const *values, int64_t *units) {
+    PyObject *value = values[source->value];
+    if (source->from < 0) return value_of(measure, value, units);
+    PyObject *from = values[source->from];
+    if (likely(PyFloat_CheckExact(value) && PyFloat_CheckExact(from)))
+        return value_of_float(measure, PyFloat_AsDouble(value) - PyFloat_AsDouble(from), units);
+    if (value == Py_None || from == Py_None) return VALUE_UNSET;
+    PyObject *difference = PyNumber_Subtract(value, from);
+    if (difference == NULL) {
+        PyErr_Clear();
+        return VALUE_BAD;
+    }
+    int outcome = value_of(measure, difference, units);
+    Py_DECREF(difference);
+    return outcome;
+}
+
+static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t count) {
+    if (unlikely(count != (Py_ssize_t)self->value_count + 1))
+        return PyErr_Format(PyExc_TypeError, "close() takes a draft and %u values (%zd arguments given)",
+                            self->value_count, count);
+    Draft *draft = (Draft *)args[0];
+    if (unlikely(!PyObject_TypeCheck(args[0], DraftType) || draft->form->row->shape != self->row->shape))
+        return PyErr_Format(PyExc_TypeError, "close() takes a draft to the batch's own table");
+    if (unlikely(draft_over(draft))) {
+        Py_INCREF(Py_False);
+        return Py_False;
+    }
+    const Source *source = self->sources;
+    PyObject *const *values = args + 1;
+    Growth growths[MOST_CELLS + MOST_LINES];
+    uint32_t growing = 0;
+    int64_t units, dropped = 0;
+    for (uint32_t i = 0; i < self->put_count; i++) {
+        uint32_t index = self->measures[i];
+        int outcome = value_from(source++, &self->row->shape->recorded[index], values, &units);
+        if (likely(outcome == VALUE_GOOD)) put_units(draft, index, units);
+        dropped += outcome == VALUE_BAD;
+    }
+    for (uint32_t i = 0; i < self->line_count && likely(!draft_inherited(draft)); i++) {
+        Row *row = self->lines[i];
+        const Source *of_row = source;
+        source += self->widths[i];
+        if (unlikely(row_closed(row))) continue;
+        growths[growing++] = (Growth){row->cells, NULL, 1};
+        for (uint32_t n = 0; n < self->widths[i]; n++) {
+            const Measure *measure = &row->shape->recorded[n];
+            int outcome = value_from(&of_row[n], measure, values, &units);
+            if (likely(outcome == VALUE_GOOD))
+                outcome = growth_of(measure, row->cells, units, &growths[growing]) ? VALUE_GOOD : VALUE_BAD;
+            growing += outcome == VALUE_GOOD;
+            dropped += outcome == VALUE_BAD;
+        }
+    }
+    dropped += grow_all(growths, growing);
+    if (unlikely(dropped)) count_dropped(self->row->shape->book, dropped);
+    if (draft_leave(draft) != 0) return NULL;
+    Py_INCREF(Py_True);
+    return Py_True;
+}
+
+static PyMethodDef methods[] = {
+    {"close", (PyCFunction)(void (*)(void))batch_close, METH_FASTCALL, "End a draft, and record into all rows."},
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_doc, "The end of a draft, and records into rows of other tables."},
+    {0, NULL},
+};
+static PyType_Spec spec = {"tallygate.ledger._core.Batch", sizeof(Batch), 0,
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+
+PyTypeObject *make_batch_type(PyObject *module) {
+    return BatchType = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+}
