@@ -15,9 +15,11 @@ def count(source: Any, *names: str) -> int | None:
         return None
     for name in names:
         value = source.get(name)
+        if value is None:
+            continue
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST:
+        if isinstance(value, int) and type(value) is not bool and 0 <= value <= MOST:
             return value
     return None
 
@@ -49,8 +51,7 @@ def openai_usage(usage: Any) -> Usage | None:
     reasoning = count(output_details, "reasoning_tokens")
     if reasoning is None:
         reasoning = count(usage, "reasoning_tokens") or 0
-    total = count(usage, "total_tokens")
-    if reasoning and total == input_tokens + output_tokens + reasoning:
+    if reasoning and count(usage, "total_tokens") == input_tokens + output_tokens + reasoning:
         output_tokens += reasoning
     if read + written > input_tokens:
         input_tokens += read + written
@@ -66,18 +67,25 @@ def anthropic_usage(counts: dict[str, int], usage: Any) -> Usage | None:
     A stream tells it in several events, each cumulative: the last of each count stays in ``counts``, which begins
     empty. Anthropic's input leaves out what a cache had or took.
     """
-    for name in _ANTHROPIC:
-        value = count(usage, name)
-        if value is not None:
-            counts[name] = value
-    details = usage.get("output_tokens_details") if isinstance(usage, dict) else None
-    reasoning = count(details, "thinking_tokens", "reasoning_tokens")
-    if reasoning is not None:
-        counts["reasoning"] = reasoning
-    if "input_tokens" not in counts and "output_tokens" not in counts:
+    if isinstance(usage, dict):
+        for name in _ANTHROPIC:
+            value = usage.get(name)
+            if type(value) is int and 0 <= value <= MOST:
+                counts[name] = value
+            elif value is not None and (value := count(usage, name)) is not None:
+                counts[name] = value
+        details = usage.get("output_tokens_details")
+        if details is not None:
+            reasoning = count(details, "thinking_tokens", "reasoning_tokens")
+            if reasoning is not None:
+                counts["reasoning"] = reasoning
+    get = counts.get
+    uncached, output = get("input_tokens"), get("output_tokens")
+    if uncached is None and output is None:
         return None
-    uncached, output, read, written = (counts.get(name, 0) for name in _ANTHROPIC)
-    return Usage(uncached + read + written, output, read, written, min(counts.get("reasoning", 0), output))
+    read, written = get("cache_read_input_tokens", 0), get("cache_creation_input_tokens", 0)
+    output = output or 0
+    return Usage((uncached or 0) + read + written, output, read, written, min(get("reasoning", 0), output))
 
 
 def gemini_usage(counts: list[int | None], told: Iterable[Any]) -> Usage | None:
