@@ -77,15 +77,16 @@ class Chat:
 
     def event(self, call: ObservedCall, event: Any) -> None:
         """As Reader.event."""
-        known = members(event)
-        choices = known.get("choices") or ()
-        for choice in choices:
-            if _says_something(choice, "delta"):
+        known, said = members(event), False
+        choices = known.get("choices")
+        for choice in choices or ():
+            part = members(choice)
+            delta = part.get("delta")
+            if not said and ((delta and members(delta).get("content")) or _says_something(choice, "delta")):
+                said = True
                 call.content()
-                break
-        for choice in choices:
-            reason = members(choice).get("finish_reason")
-            if reason is not None:
+            reason = part.get("finish_reason")
+            if reason:
                 call.complete = True
                 if reason == "content_filter":
                     call.filtered(call.said_something)

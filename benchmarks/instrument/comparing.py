@@ -1,0 +1,79 @@
+"""A call of a library, bare and instrumented in several ways, in turns: what each way adds.
+
+A call that is measured costs a hundred times what is looked for, and other work on the machine comes and goes. So the
+ways take turns every few calls, each call is timed by itself in CPU time, and the lower quartile of all is compared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from benchmarks.harness import machine, print_table
+
+ROUNDS, TIMES, WARM = 25, 20, 3
+BARE = "bare"
+
+Way = Callable[[], AbstractContextManager[object]]
+"""Instruments as long as it is entered."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What is wanted of a way: at most so many microseconds, and so many times less than a peer."""
+
+    way: str
+    microseconds: float
+    peer: str = ""
+    times: float = 0.0
+
+
+def added(call: Callable[[], object], ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, float]:
+    """Microseconds that each way adds to the call, and under ``BARE`` those of the call itself."""
+    taken: dict[str, list[int]] = {name: [] for name in (BARE, *ways)}
+    for _ in range(rounds):
+        _time(call, taken[BARE])
+        for name, way in ways.items():
+            with way():
+                _time(call, taken[name])
+    lower = {name: sorted(times)[len(times) // 4] / 1000 for name, times in taken.items()}
+    return {name: value if name == BARE else value - lower[BARE] for name, value in lower.items()}
+
+
+def _time(call: Callable[[], object], taken: list[int]) -> None:
+    for _ in range(WARM):
+        call()
+    for _ in range(TIMES):
+        began = time.thread_time_ns()
+        call()
+        taken.append(time.thread_time_ns() - began)
+
+
+def alone(statement: Callable[[], object], times: int = 2000, rounds: int = 15) -> float:
+    """Microseconds of a statement that runs over and over with everything in the caches: best of the rounds."""
+    best = float("inf")
+    for _ in range(rounds):
+        began = time.thread_time_ns()
+        for _ in range(times):
+            statement()
+        best = min(best, (time.thread_time_ns() - began) / times / 1000)
+    return best
+
+
+def report(title: str, found: Mapping[str, float], reach: Reach) -> bool:
+    """Print what was found, in microseconds and as ratios to the way in question; whether the reach is met."""
+    print(f"{title}\n{machine()}\n")
+    ours = found[reach.way]
+    rows = [[name, f"{value:,.1f} us", f"{value / ours:,.1f}x"] for name, value in found.items()]
+    print_table(["", "", f"ratio to {reach.way}"], rows)
+    met = ours <= reach.microseconds
+    print(f"\nreach {reach.microseconds:g} us: {'met' if met else 'missed'} ({ours:.1f} us)")
+    if reach.peer:
+        ratio = found[reach.peer] / ours
+        verdict = "met" if ratio >= reach.times else "missed"
+        met = met and ratio >= reach.times
+        print(f"reach {reach.times:g} times less than {reach.peer}: {verdict} ({ratio:.1f}x)")
+    print()
+    return met
