@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tallygate.instrument.hosts import provider_at
-from tallygate.instrument.llm_calls import ObservedCall, member, plain
+from tallygate.instrument.llm_calls import ObservedCall, member, members, plain
 from tallygate.instrument.patching import Instrumentation
 from tallygate.instrument.stainless import SDK
 from tallygate.wire.tokens import anthropic_usage
@@ -82,33 +82,39 @@ class Messages:
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
-        self._read_usage(call, reply)
-        if member(reply, "type") == "error" or member(reply, "error"):
+        known = members(reply)
+        self._read_usage(call, known.get("usage"))
+        if known.get("type") != "message" and (known.get("type") == "error" or member(reply, "error")):
             call.failed_with({"error": plain(member(reply, "error")) or {}})
-        elif member(reply, "stop_reason") == "refusal":
-            call.filtered(bool(member(reply, "content")))
+        elif known.get("stop_reason") == "refusal":
+            call.filtered(bool(known.get("content")))
 
     def event(self, call: ObservedCall, event: Any) -> None:
         """As Reader.event."""
-        kind = member(event, "type")
+        known = members(event)
+        kind = known.get("type")
         if kind == "content_block_delta":
-            delta = member(event, "delta")
-            if member(delta, "text") or member(delta, "partial_json") or member(delta, "thinking"):
+            delta = members(known["delta"])
+            if delta.get("text") or delta.get("partial_json") or delta.get("thinking"):
                 call.content()
         elif kind == "message_start":
-            self._read_usage(call, member(event, "message"))
+            self._read_usage(call, member(known["message"], "usage"))
         elif kind == "message_delta":
-            self._read_usage(call, event)
-            if member(member(event, "delta"), "stop_reason") == "refusal":
+            self._read_usage(call, known.get("usage"))
+            if member(known["delta"], "stop_reason") == "refusal":
                 call.filtered(call.said_something)
         elif kind == "message_stop":
             call.complete = True
         elif kind == "error":
             call.failed_with({"error": plain(member(event, "error")) or {}})
 
-    def _read_usage(self, call: ObservedCall, told: Any) -> None:
-        usage = member(told, "usage")
-        if usage is not None:
-            if call.counts is None:
-                call.counts = {}
-            call.usage(anthropic_usage(call.counts, plain(usage)))
+    def _read_usage(self, call: ObservedCall, usage: Any) -> None:
+        if usage is None:
+            return
+        if call.counts is None:
+            call.counts = {}
+        told = members(usage)
+        details = told.get("output_tokens_details")
+        if details is not None and type(details) is not dict:
+            told = {**told, "output_tokens_details": members(details)}
+        call.usage(anthropic_usage(call.counts, told))
