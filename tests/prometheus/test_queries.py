@@ -18,7 +18,7 @@ from tests.prometheus.asking import of_job
 from tests.prometheus.server import Job, Prometheus, prometheus
 
 pytestmark = pytest.mark.xdist_group("queries")
-in_one_loop = pytest.mark.asyncio(loop_scope="module")
+in_one_loop = pytest.mark.asyncio(loop_scope="package")  # the gateway of the other tests here goes on being scraped
 
 PAGE = Path(__file__).parents[2] / "docs" / "queries.md"
 HEADINGS = {
@@ -243,7 +243,7 @@ class Scraped:
         }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="package")
 async def scraped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scraped]:
     tally = Tally()
     known.foretell(tally)
