@@ -7,6 +7,8 @@ import gc
 import json
 import re
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -312,6 +314,16 @@ def test_what_an_sdk_records_is_left_to_it(tally: Tally, simulator: Simulator) -
         client.chat.completions.create(model=model, **CHAT)  # type: ignore[call-overload]  # as above
     assert calls(elsewhere) == {("local", model, "/chat/completions"): 1}
     elsewhere.close()
+
+
+@pytest.mark.parametrize("name", ["httpx", "aiohttp"])
+def test_without_msgspec(name: str) -> None:
+    code = f"import sys; sys.modules['msgspec'] = None; from tallygate import instrument; instrument.{name}()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1] == (
+        f"ModuleNotFoundError: instrument.{name}() needs msgspec to read replies: "
+        "pip install 'tallygate[instrument-http]'"
+    )
 
 
 def test_wrong_set_up() -> None:
