@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import tallygate
+import tallygate.instrument
 from tallygate.dialects import DIALECTS
 from tallygate.errors import ERROR_TYPES
 from tallygate.gateway.settings import Settings
