@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,10 @@ def test_every_block_says_its_language_and_is_tested() -> None:
 
 @pytest.mark.parametrize("snippet", written_in("python"), ids=str)
 def test_python_runs(snippet: Snippet, tmp_path: Path) -> None:
-    """In a fresh interpreter, with warnings as errors, and without a word on standard error."""
+    """In a fresh interpreter, with warnings as errors, and without a word on standard error.
+
+    A block of text right below it is what it prints, whole.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", snippet.text],
         cwd=tmp_path,
@@ -40,30 +42,14 @@ def test_python_runs(snippet: Snippet, tmp_path: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, ""), snippet
+    for below in written_in("text"):
+        if (below.page, below.line) == (snippet.page, snippet.end + 2):
+            assert done.stdout == below.text
     told = dict(re.findall(r"(input|output)_tokens=(\d+)", snippet.text))
     if told and "render()" in snippet.text:
         tokens = dict(re.findall(r'tallygate_llm_tokens_total\{.*type="(input|output)"\} (\d+)', done.stdout))
         assert tokens == told
         assert re.search(r"tallygate_llm_cost_usd_total\{.*\} 0\.0*[1-9]", done.stdout)
-
-
-def test_what_is_shown_below_a_program_is_what_it_prints(tmp_path: Path) -> None:
-    """A block of text right below one of Python is its output, whole."""
-    shown = 0
-    for program, output in pairwise(snippets()):
-        follows = output.page == program.page and output.line == program.end + 2
-        if (program.language, output.language) == ("python", "text") and follows:
-            done = subprocess.run(
-                [sys.executable, "-c", program.text],
-                cwd=tmp_path,
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=60,
-            )
-            assert done.stdout == output.text, output
-            shown += 1
-    assert shown
 
 
 def read(snippet: Snippet, directory: Path) -> Settings:
