@@ -230,6 +230,29 @@ def test_attempts(client: OpenAI, simulator: Simulator, tally: Tally) -> None:
     assert page.total("tallygate_llm_errors_total") == 0
 
 
+def test_the_wait_before_a_retry_is_no_part_of_an_attempt(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.0
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        nonlocal now
+        now += 1
+        return answering({}, 500)(request)
+
+    def sleep(*client: object, **settings: object) -> None:
+        nonlocal now
+        now += 100
+
+    monkeypatch.setattr("tallygate.instrument.llm_calls.perf_counter", lambda: now)
+    monkeypatch.setattr(SyncAPIClient, "_sleep_for_retry", sleep)
+    client = client_of(answer, max_retries=1)
+    for stream in (False, True):
+        with instrument.openai(client, tally=tally), pytest.raises(openai.InternalServerError):
+            client.chat.completions.create(model="m", messages=MESSAGES, stream=stream)
+    page = page_of(tally)
+    assert page.total("tallygate_upstream_attempt_duration_seconds_sum") == 4
+    assert page.total("tallygate_upstream_attempts_total", status_code="500") == 4
+
+
 def test_all_clients_also_those_made_before(tally: Tally) -> None:
     before = client_of(answering(completion(usage=USAGE_TOLD)))
     resource = before.chat.completions
@@ -324,6 +347,8 @@ def test_an_outer_instrumentation_records_alone(tally: Tally) -> None:
         ("https://openrouter.ai/api/v1", "openrouter"),
         ("https://api.groq.com/openai/v1", "groq"),
         ("https://team.openai.azure.com/openai/v1", "azure"),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1", "bedrock"),
+        ("https://gpu-7.compute.amazonaws.com/v1", "openai"),
         ("http://127.0.0.1:8000/v1", "openai"),
     ],
 )
@@ -335,6 +360,18 @@ def test_providers_by_their_hosts(tally: Tally, base_url: str, provider: str) ->
         ask(client)
     assert calls(tally, provider="mistral") == 1
     assert calls(tally, provider=provider, model="gpt-4o", endpoint="/chat/completions") == 1
+
+
+def test_the_modules_own_client(tally: Tally, monkeypatch: pytest.MonkeyPatch) -> None:
+    http = httpx2.Client(transport=httpx2.MockTransport(answering(completion(usage=USAGE_TOLD))))
+    for name, value in {"api_key": "key", "http_client": http, "_client": None}.items():
+        monkeypatch.setattr(openai, name, value)
+    with instrument.openai(tally=tally):
+        for url in ("https://api.groq.com/openai/v1", "https://api.x.ai/v1"):
+            monkeypatch.setattr(openai, "base_url", url)
+            ask(openai)
+    assert calls(tally) == 2
+    assert calls(tally, provider="groq") == calls(tally, provider="xai") == 1
 
 
 def test_azure(simulator: Simulator, tally: Tally) -> None:

@@ -36,6 +36,8 @@ HOSTS: Final[Mapping[str, str]] = {
 def provider_at(host: str, otherwise: str) -> str:
     """Who serves at this host, as a label; ``otherwise`` where nobody known does: the one whose API it is."""
     known = host.lower()
+    if known.startswith("bedrock") and (".amazonaws." in known or known.endswith(".api.aws")):
+        return "bedrock"
     while known not in HOSTS and "." in known:
         known = known.partition(".")[2]
     return HOSTS.get(known, otherwise)

@@ -90,9 +90,9 @@ class ObservedCall:
         self._status, seconds = status, perf_counter() - self._sent
         if unread:
             self._headers = seconds
-            if status < 400:
-                self.unread = True
-                self.tracker.headers()
+        if unread and status < 400:
+            self.unread = True
+            self.tracker.headers()
         else:
             self._seconds = seconds
         if status == 429:

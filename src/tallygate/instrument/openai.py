@@ -35,14 +35,14 @@ def openai(client: OpenAI | AsyncOpenAI | None = None, *, tally: Recorder | None
 
 def _the_sdk() -> SDK:
     import httpx2
-    from openai import AsyncStream, Stream
+    from openai import AsyncStream, Stream, _ModuleClient
     from openai._base_client import AsyncAPIClient, SyncAPIClient
     from openai._legacy_response import LegacyAPIResponse
     from openai._response import BaseAPIResponse
     from openai.lib.azure import BaseAzureClient
 
     def provider(client: Any) -> str:
-        return "azure" if isinstance(client, BaseAzureClient) else provider_at(client._base_url.host, "openai")
+        return "azure" if isinstance(client, BaseAzureClient) else provider_at(client.base_url.host, "openai")
 
     readers = (Chat("chat", "/chat/completions"), Chat("text_completion", "/completions"), Responses(), Embeddings())
     return SDK(
@@ -54,6 +54,7 @@ def _the_sdk() -> SDK:
         (LegacyAPIResponse, BaseAPIResponse, httpx2.Response),
         {reader.endpoint: reader for reader in readers},
         provider,
+        unsteady=(_ModuleClient,),
     )
 
 

@@ -50,6 +50,8 @@ class SDK:
     """Who serves a client."""
     sending: str = "_send_request"
     """The clients' method that sends one request; its result is, or begins with, the response."""
+    unsteady: tuple[type, ...] = ()
+    """Clients whose base URL may be another at each call."""
     everywhere: tuple[Instrumentation, ...] = ()
     """Instrumentations of all clients."""
     count: int = 0
@@ -116,7 +118,9 @@ class SDK:
             where = client._base_url
             place = client.__dict__.get(_PLACE)
             if place is None or place[0] is not where:
-                place = client.__dict__[_PLACE] = (where, self.provider(client))
+                place = (where, self.provider(client))
+                if not isinstance(client, self.unsteady):
+                    client.__dict__[_PLACE] = place
             return ObservedCall(recorder, reader, place[1], model, stream)
         except Exception as problem:
             recorder.failed(LLMCall, problem)
