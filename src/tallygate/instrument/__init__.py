@@ -20,6 +20,7 @@ from tallygate.instrument.openai import openai
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.prometheus_client import prometheus_client
 from tallygate.instrument.runtime import asyncio, gc, process, runtime
+from tallygate.instrument.sqlalchemy import sqlalchemy
 from tallygate.instrument.wsgi import WSGIMiddleware, wsgi
 
 __all__ = [
@@ -39,5 +40,6 @@ __all__ = [
     "process",
     "prometheus_client",
     "runtime",
+    "sqlalchemy",
     "wsgi",
 ]

@@ -66,6 +66,12 @@ class Instrumentation:
         """Something else that ``remove`` does: an event listener taken off, a callback unregistered."""
         self._undo.append(undo)
 
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing is recorded, and nothing ever will be: its tally is switched off."""
+        recorder = self.recorder
+        return recorder is not default.nowhere and not recorder.enabled
+
     def before_render(self, hook: Hook) -> None:
         """Call this before every page of the tally that this reports to, until it is removed: see ``Tally``."""
         if self._tally is None:

@@ -1,0 +1,177 @@
+"""SQLAlchemy: the statements of its engines, sync and async, and their open connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from time import perf_counter
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+from tallygate.instrument.connections import OpenConnections
+from tallygate.instrument.patching import Instrumentation, NotInstrumentable
+from tallygate.instrument.queries import MOST_KEPT, Registry
+from tallygate.instrument.statements import Statements, inside
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from tallygate.record.recorder import Recorder
+
+EXECUTE: Final = ("do_execute", "do_execute_no_params", "do_executemany")
+"""Methods of a dialect that hand a statement to the driver. They are nearer to it than events, and cost less."""
+
+
+def sqlalchemy(
+    engine: Engine | AsyncEngine | None = None,
+    *,
+    queries: Registry | None = None,
+    tally: Recorder | None = None,
+) -> Instrumentation:
+    """Record the statements of this engine, Core's and the ORM's; without one, of all engines, those made before too.
+
+    queries: the names of statements; None for those of ``instrument.queries``. What several instrumentations see is
+    recorded once: by the engine's own, else by the latest. Connections that are opened from now on are counted as
+    ``db``. Raises NotInstrumentable for anything that is no engine, ModuleNotFoundError without the library.
+    """
+    from sqlalchemy import Engine
+    from sqlalchemy.pool import Pool
+
+    handle = Instrumentation(tally)
+    target: Any = getattr(engine, "sync_engine", engine)
+    if target is not None and not isinstance(target, Engine):
+        kind = type(engine).__name__
+        raise NotInstrumentable(f"instrument.sqlalchemy() takes an Engine or an AsyncEngine, not {kind}")
+    if handle.is_off:
+        return handle
+    if target is None:
+        _watch_all(handle, partial(_watched, Statements(handle, queries, tally=tally, table=Tables())))
+        _count_connections(handle, Pool)
+    else:
+        dialect = target.dialect
+        statements = Statements(handle, queries, dialect.name, tally=tally, table=Tables())
+        for name in EXECUTE:
+            handle.wrap(dialect, name, lambda before: MethodType(_watched(statements, _function(before)), dialect))
+        _count_connections(handle, target.pool)
+    return handle
+
+
+def _function(method: Any) -> Callable[..., Any]:
+    """What a method calls, which takes the object first."""
+    if isinstance(method, MethodType):
+        return method.__func__
+    return lambda dialect, *arguments, **named: method(*arguments, **named)
+
+
+def _watch_all(handle: Instrumentation, watched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Watch every class of dialects that has methods of its own, also those that are imported later."""
+    from sqlalchemy import Engine
+    from sqlalchemy.engine.default import DefaultDialect
+
+    covered: set[type] = set()
+
+    def cover(kind: type) -> None:
+        if kind not in covered:
+            covered.add(kind)
+            for name in EXECUTE:
+                if name in vars(kind):
+                    handle.wrap(kind, name, watched)
+
+    def cover_all(kind: type[Any]) -> None:
+        cover(kind)
+        derived: type[Any]
+        for derived in kind.__subclasses__():
+            cover_all(derived)
+
+    def make(init: Callable[..., None]) -> Callable[..., None]:
+        @wraps(init)
+        def __init__(self: Any, *arguments: Any, **named: Any) -> None:
+            init(self, *arguments, **named)
+            if not handle.removed:
+                for kind in type(self.dialect).__mro__[:-1]:
+                    cover(kind)
+
+        return __init__
+
+    cover_all(DefaultDialect)
+    handle.wrap(Engine, "__init__", make)
+
+
+def _count_connections(handle: Instrumentation, pool: Any) -> None:
+    from sqlalchemy import event
+
+    connections = OpenConnections(handle, "db")
+
+    def connect(connection: object, record: object) -> None:
+        connections.opened(connection)
+
+    def close(connection: object, record: object) -> None:
+        connections.closed(connection)
+
+    def listen(name: str, listener: Callable[..., None]) -> None:
+        event.listen(pool, name, listener)
+        handle.finally_do(lambda: event.remove(pool, name, listener))
+
+    listen("connect", connect)
+    listen("close", close)
+    listen("close_detached", connections.closed)
+
+
+def _watched(statements: Statements, execute: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that hands over a statement, with a clock around it. The outermost of several records."""
+    record = statements.record
+
+    @wraps(execute)
+    def do_execute(dialect: Any, cursor: Any, statement: str, *rest: Any, **named: Any) -> Any:
+        if statements.removed or inside.get():
+            return execute(dialect, cursor, statement, *rest, **named)
+        outside, problem = inside.set(True), None
+        began = perf_counter()
+        try:
+            return execute(dialect, cursor, statement, *rest, **named)
+        except BaseException as raised:
+            problem = raised
+            raise
+        finally:
+            seconds = perf_counter() - began
+            inside.reset(outside)
+            record(dialect.name, statement, seconds, problem, rest[-1] if rest else named.get("context"))
+            problem = None  # it holds this frame
+
+    return do_execute
+
+
+class Tables:
+    """The tables of statements whose texts do not tell, as SQLAlchemy knows them; '' when it does not either."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def __call__(self, text: str, context: Any) -> str:
+        table = self._known.get(text)
+        if table is None:
+            table = table_of(getattr(getattr(context, "compiled", None), "statement", None))
+            if len(self._known) >= MOST_KEPT:
+                self._known.clear()
+            self._known[text] = table
+        return table
+
+
+def table_of(element: Any) -> str:
+    """The first table that a construct is about, whatever subqueries and joins it is in."""
+    from sqlalchemy import Join, Select, Table
+    from sqlalchemy.sql.selectable import AliasedReturnsRows
+
+    while element is not None:
+        if isinstance(element, Table):
+            return element.name
+        if isinstance(element, Select):
+            element = next(iter(element.get_final_froms()), None)
+        elif isinstance(element, Join):
+            element = element.left
+        elif isinstance(element, AliasedReturnsRows):
+            element = element.element
+        else:
+            element = getattr(element, "table", None)
+    return ""
