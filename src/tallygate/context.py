@@ -6,6 +6,8 @@ import logging
 from contextvars import ContextVar, Token
 from types import TracebackType
 
+from tallygate import identities
+
 _log = logging.getLogger("tallygate")
 
 Dimensions = tuple[tuple[str, str], ...]
@@ -21,9 +23,11 @@ class context:
     route, agent_id, agent_name, agent_type, external_agent_id, source, and the configured custom labels. Blocks nest;
     the inner one wins, and so do arguments given to a tracker itself. Follows tasks as context variables do. Each
     block takes an object of its own.
+
+    user_id, api_key_id, session_id: who it is for; without effect until a tally turns them on, see ``Tally``.
     """
 
-    __slots__ = ("_dimensions", "_token")
+    __slots__ = ("_dimensions", "_identities", "_identities_token", "_token")
 
     def __init__(
         self,
@@ -34,6 +38,9 @@ class context:
         agent_type: str | None = None,
         external_agent_id: str | None = None,
         source: str | None = None,
+        user_id: str | None = None,
+        api_key_id: str | None = None,
+        session_id: str | None = None,
         **custom: str | None,
     ) -> None:
         given = (
@@ -49,11 +56,19 @@ class context:
             [(name, value if type(value) is str else _text(value)) for name, value in given if value is not None]
         )
         self._token: Token[Dimensions | None] | None = None
+        self._identities: identities.Given | None = None
+        if not (user_id is api_key_id is session_id is None) and identities.turned_on.total():
+            known = zip(identities.NAMES, (user_id, api_key_id, session_id), strict=True)
+            self._identities = tuple([(name, value) for name, value in known if value is not None])
 
     def __enter__(self) -> None:
         outer = current.get()
         both = tuple({**dict(outer), **dict(self._dimensions)}.items()) if outer else self._dimensions
         self._token = current.set(both)
+        if self._identities is not None:
+            around = identities.current.get()
+            given = {**dict(around), **dict(self._identities)} if around else dict(self._identities)
+            self._identities_token = identities.current.set(tuple(given.items()))
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
@@ -62,6 +77,8 @@ class context:
             token, self._token = self._token, None
             try:
                 current.reset(token)
+                if self._identities is not None:
+                    identities.current.reset(self._identities_token)
             except ValueError:
                 # A generator closed from another task: the context that was set here is gone with its task.
                 return

@@ -16,6 +16,7 @@ from tallygate.dialects.families import DialectError
 from tallygate.exposition.render import Family, render
 from tallygate.exposition.sources import NameClash, Source, append
 from tallygate.facts import FACTS, BuildInfo, Dropped, LLMCall, ProviderInfo, Scrape, StoreFailure
+from tallygate.identities import check as check_identities
 from tallygate.ledger import DEFAULT_CAPACITY, Implementation, implementation_name, open_ledger
 from tallygate.ledger.interface import Ledger, Table
 from tallygate.ledger.schema import TableSchema
@@ -44,13 +45,15 @@ class Tally(Recorder):
     """Records facts (see ``Recorder``) and renders them in any dialect.
 
     dialects: shown by default, by name or as ``Dialect``; all that come with Tallygate can be asked for besides.
-    custom_labels: further labels of LLM metrics, by key (``my-team`` becomes ``my_team``). path: the ledger's file when
-    worker processes share it. price_overrides: before the catalogue's prices. catalogue_providers: which provider of
-    the catalogue a configured name is. known_models: see ``Recorder``. exemplar: tells the sampled span that is
-    current. enabled: False records nothing and renders nothing. implementation: native or python, as
+    custom_labels: further labels of LLM metrics, by key (``my-team`` becomes ``my_team``). identities: user_id,
+    api_key_id, session_id as labels, each ``raw``, ``hashed`` or ``top:N``; the others stay off. path: the ledger's
+    file when worker processes share it. price_overrides: before the catalogue's prices. catalogue_providers: which
+    provider of the catalogue a configured name is. known_models: see ``Recorder``. exemplar: tells the sampled span
+    that is current. enabled: False records nothing and renders nothing. implementation: native or python, as
     ``ledger.open_ledger``.
 
-    Raises CustomLabelError, DialectError, UnknownDialect, LedgerError or ValueError for what cannot be set up so.
+    Raises CustomLabelError, IdentityError, DialectError, UnknownDialect, LedgerError or ValueError for what cannot be
+    set up so.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Tally(Recorder):
         *,
         dialects: Sequence[str | Dialect] = ("tallygate",),
         custom_labels: Sequence[str] = (),
+        identities: Mapping[str, str] | None = None,
         path: str | os.PathLike[str] | None = None,
         price_overrides: Iterable[PriceOverride] = (),
         catalogue_providers: Mapping[str, str] | None = None,
@@ -73,7 +77,8 @@ class Tally(Recorder):
         self.dialects = _known(dialects)
         self.default_dialects = tuple(dialect if isinstance(dialect, str) else dialect.name for dialect in dialects)
         resolve(self.default_dialects, self.dialects)
-        labels = labels_by_key(custom_labels, FACTS)
+        check_identities(identities or {})
+        labels = labels_by_key(custom_labels, FACTS, sorted(identities or {}))
         self.ledger: Ledger | None = None
         tables: dict[type[Fact], Table] = {}
         self._custom_names = tuple(labels.values())
@@ -87,6 +92,7 @@ class Tally(Recorder):
             custom_labels=labels,
             known_models=known_models,
             exemplar=exemplar,
+            identities=identities,
         )
         self._plans: OrderedDict[tuple[str, ...], Plan[Family]] = OrderedDict()
         self._plans_lock = Lock()
@@ -96,7 +102,7 @@ class Tally(Recorder):
             try:
                 self._plan(self.ledger, self.default_dialects)
             except DialectError:
-                self.ledger.close()
+                self.close()
                 raise
             build = (package_version(), platform.python_version(), implementation_name(implementation))
             tables[BuildInfo].row(*build, environment, service, deployment_version).set(0, 1)
@@ -215,6 +221,8 @@ class Tally(Recorder):
 
     def close(self) -> None:
         """Give back what this worker holds. Recording goes on without effect."""
+        if self.identities is not None:
+            self.identities.close()
         if self.ledger is not None:
             self.ledger.close()
 
@@ -237,11 +245,16 @@ def _schemas(dialects: Mapping[str, Dialect], custom_names: tuple[str, ...]) -> 
     return [table_schema(fact, kept, custom_names) for fact in FACTS]
 
 
-def ledger_digest(dialects: Sequence[str | Dialect] = ("tallygate",), custom_labels: Sequence[str] = ()) -> str:
+def ledger_digest(
+    dialects: Sequence[str | Dialect] = ("tallygate",),
+    custom_labels: Sequence[str] = (),
+    identities: Mapping[str, str] | None = None,
+) -> str:
     """Twelve hexadecimal characters that differ whenever the tables of a ledger do: for the name of its file.
 
     A ledger whose tables have changed (other custom labels, another release) then counts in a new file instead of
     refusing the old one. Raises what ``Tally`` raises for these arguments.
     """
-    names = tuple(labels_by_key(custom_labels, FACTS).values())
+    check_identities(identities or {})
+    names = tuple(labels_by_key(custom_labels, FACTS, sorted(identities or {})).values())
     return hashlib.sha256(repr(_schemas(_known(dialects), names)).encode()).hexdigest()[:12]

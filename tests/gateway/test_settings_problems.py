@@ -96,6 +96,19 @@ def told(file: Path, text: str, environ: Mapping[str, str] | None = None) -> lis
             '[metrics]\nlabels = ["a b"]',
             "metrics.labels in FILE: 'a b' is no name for a label; begin with a letter; use letters, digits, _ and -",
         ),
+        (
+            '[metrics.identities]\nuser = "raw"',
+            "metrics.identities.user in FILE: 'user' is no identity; they are user_id, api_key_id, session_id",
+        ),
+        (
+            '[metrics.identities]\nuser_id = "top"',
+            "metrics.identities.user_id in FILE: user_id is 'top'; say raw, hashed, or top:N with N from 1 to 10,000",
+        ),
+        (
+            '[metrics]\nlabels = ["user-id"]',
+            "metrics.labels in FILE: custom label 'user-id' is an identity, of which there may be ever so many; "
+            "turn it on as identities = {'user_id': 'hashed'}",
+        ),
         ('[metrics]\nlabels = ["a", "a"]', "metrics.labels in FILE: names 'a' twice; remove one"),
         (
             '[providers.Shout]\nbase_url = "http://x"',

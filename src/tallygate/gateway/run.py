@@ -66,7 +66,7 @@ def ledger_file(settings: Settings) -> Iterator[Path | None]:
         yield None
     elif directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-        digest = ledger_digest(settings.metrics.dialects, settings.metrics.labels)
+        digest = ledger_digest(settings.metrics.dialects, settings.metrics.labels, settings.metrics.identities)
         yield directory / f"{settings.server.port}-{digest}.ledger"
     elif settings.server.workers > 1:
         with scratch_ledger() as ledger:

@@ -22,6 +22,7 @@ def open_tally(
         enabled=settings.metrics.enabled,
         dialects=settings.metrics.dialects,
         custom_labels=settings.metrics.labels,
+        identities=settings.metrics.identities,
         path=path,
         price_overrides=settings.price_overrides,
         catalogue_providers={

@@ -31,7 +31,7 @@ class AccountRecording(Recording):
 
     def record_api_key_use(self, status: str = "success", api_key_id: str | None = None) -> None:
         """A key that we gave out was used. api_key_id: its id, never the key itself; see ``Tally(identities=...)``."""
-        self.count(APIKeyUse, (self._identity("api_key_id", api_key_id), status))
+        self.count(APIKeyUse, (self.identity("api_key_id", api_key_id), status))
 
     def set_api_keys(self, status: str, count: float) -> None:
         """How many keys of ours have this status: active, inactive, ..."""
@@ -41,15 +41,16 @@ class AccountRecording(Recording):
         self, credits: float, *, provider: str = "", model: str = "", user_id: str | None = None
     ) -> None:
         """Credits were taken for a call. user_id: see ``Tally(identities=...)``."""
-        self.count(CreditUse, (provider, model, self._identity("user_id", user_id)), credits)
+        self.count(CreditUse, (provider, model, self.identity("user_id", user_id)), credits)
 
     def set_credit_balance(self, credits: float, *, plan_type: str = "", user_id: str | None = None) -> None:
         """Credits that are left: to a user, or without one to all of a plan together.
 
-        A user's is not kept while the identity ``user_id`` is off: one number cannot stand for all users of a plan.
+        A user's is not kept while the identity ``user_id`` is off, nor for one who is ``other``: one number cannot
+        stand for all users of a plan.
         """
-        label = self._identity("user_id", user_id)
-        if user_id is None or label:
+        label = "" if user_id is None else self.identity("user_id", user_id)
+        if user_id is None or (self.identities is not None and self.identities.is_one("user_id", label)):
             self._set(CreditBalance, (plan_type, label), {CreditBalance.credits: credits}, below_zero=True)
 
     def set_trials(self, status: str, count: float) -> None:
@@ -80,7 +81,3 @@ class AccountRecording(Recording):
             StoreFailure, "operation", operation, StoreFailure.operation.values
         ):
             self.count(StoreFailure, (store, provider, operation))
-
-    def _identity(self, name: str, value: str | None) -> str:
-        """The label value of who it was: '' unless that identity is turned on."""
-        return ""

@@ -84,4 +84,5 @@ def record(error_type: str, *parts: Part, model: str, route: str | None = None, 
 
 
 def _binding(recorder: Recorder, provider: str, model: str, route: str | None) -> Binding:
-    return recorder.bind((provider, model, "chat", "", False, route, None, None, None, None, None), current.get())
+    key = (provider, model, "chat", "", False, route, None, None, None, None, None)
+    return recorder.bind(key, current.get(), recorder.identified({}))

@@ -39,7 +39,7 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
 
     tables: the ledger's, by fact. custom_labels: label names by the configuration's key, see ``record.labels``.
     known_models: when given, models that are neither among them nor in the price catalogue are labelled 'other'.
-    exemplar: asked when a call ends for the trace it belongs to.
+    identities: see ``tallygate.identities``. exemplar: asked when a call ends for the trace it belongs to.
     """
 
     def __init__(
@@ -50,8 +50,9 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
         custom_labels: Mapping[str, str] | None = None,
         known_models: Collection[str] | None = None,
         exemplar: Exemplifier | None = None,
+        identities: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(tables, exemplar, custom_labels)
+        super().__init__(tables, exemplar, custom_labels, identities)
         self.prices = prices
         self.bindings: dict[tuple[object, ...], Binding] = {}
         self._http_rows: dict[tuple[str, str, int | str], Row] = {}
@@ -89,6 +90,8 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
                 external_agent_id, source,
             )  # fmt: skip
             context = current.get()
+            if custom or self.identities is not None:
+                custom = dict(self.identified(custom))
             if context is None and not custom:
                 binding = self.bindings.get(key)
             else:
@@ -129,7 +132,9 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
         try:
             given = {name: dimensions.pop(name, None) for name in FROM_CONTEXT}
             key: Key = (provider, model, operation, endpoint, stream, *given.values())  # type: ignore[assignment]  # the length of given is not known to the checker
-            self.bind(key, current.get(), dimensions).row(str(status_code), "failed", error_type).record()
+            self.bind(key, current.get(), self.identified(dimensions)).row(
+                str(status_code), "failed", error_type
+            ).record()
         except Exception as problem:
             self.failed(LLMCall, problem)
 

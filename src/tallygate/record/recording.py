@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from tallygate.context import current
 from tallygate.declare import Fact, Gauge, Measure
+from tallygate.facts import LLMCall
+from tallygate.identities import NAMES as IDENTITIES
+from tallygate.identities import Identities
 from tallygate.ledger.interface import Elapsed
 from tallygate.ledger.schema import Kind
 from tallygate.ledger.values import VALUE_LIMIT, units_of
@@ -40,8 +43,9 @@ class Recording:
         tables: Mapping[type[Fact], Table],
         exemplar: Exemplifier | None = None,
         custom_labels: Mapping[str, str] | None = None,
+        identities: Mapping[str, str] | None = None,
     ) -> None:
-        """custom_labels: label names by the configuration's key."""
+        """custom_labels: label names by the configuration's key. identities: see ``Identities``."""
         self.tables, self.exemplar = tables, exemplar
         self.enabled = bool(tables)
         self._failures = Failures(tables)
@@ -50,6 +54,7 @@ class Recording:
         names = dict(custom_labels or {})
         self._custom = {**names, **{name: name for name in names.values()}}
         self._custom_names = tuple(names.values())
+        self.identities = Identities(identities, self._identity_text) if identities else None
 
     def failed(self, fact: type[Fact], problem: Exception, reason: str = "internal") -> None:
         """Count an observation that could not be recorded, and log the first of its kind."""
@@ -85,6 +90,27 @@ class Recording:
             if value is not None:
                 self.label(labels, key, value, fact)
         return tuple([labels.get(name, "") for name in self._custom_names])
+
+    def identified(self, custom: Mapping[str, str | None]) -> Mapping[str, str | None]:
+        """These custom labels with the identities that hold now, ready to be shown; without those turned off."""
+        if self.identities is None and not any(name in custom for name in IDENTITIES):
+            return custom
+        labels = self._identities_now(custom)
+        return {**{name: value for name, value in custom.items() if name not in IDENTITIES}, **labels}
+
+    def identity(self, name: str, value: object) -> str:
+        """The label value of who it was: as given, else the context's; '' unless that identity is turned on."""
+        return self._identities_now({name: value}).get(name, "")
+
+    def _identities_now(self, given: Mapping[str, object]) -> dict[str, str]:
+        try:
+            return {} if self.identities is None else self.identities.labels(given)
+        except Exception as problem:
+            self.failed(LLMCall, problem)
+            return {}
+
+    def _identity_text(self, value: object) -> str:
+        return self.text(LLMCall, value)
 
     def word(self, fact: type[Fact], dimension: str, value: str, values: tuple[str, ...], otherwise: str) -> str:
         """A word of a closed vocabulary; another one is counted as dropped, and is ``otherwise``."""

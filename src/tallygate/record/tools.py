@@ -210,7 +210,8 @@ class ToolRecording(Recording):
         What is None comes from the ``context``. custom: values of the configured custom labels.
         """
         given = (agent_id, agent_name, agent_type, route, source)
-        return ToolCallTracker(self, (server, tool, given, current.get(), tuple(custom.items())))
+        labels = self.identified(custom) if custom or self.identities is not None else custom
+        return ToolCallTracker(self, (server, tool, given, current.get(), tuple(labels.items())))
 
     def track_mcp_operation(self, side: str, server: str, method: str, tool: str = "") -> MCPOperationTracker:
         """A tracker for one request of the protocol. side: client or server. tool: for tools/call."""

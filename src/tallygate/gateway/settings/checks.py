@@ -77,6 +77,17 @@ def labels(settings: Settings, tree: Tree) -> Found:
             break
 
 
+def identities(settings: Settings, tree: Tree) -> Found:
+    from tallygate.identities import IdentityError, check
+
+    for name, mode in settings.metrics.identities.items():
+        try:
+            check({name: mode})
+        except IdentityError as error:
+            problem, _, mend = str(error).partition("; ")
+            yield tree.problem(("metrics", "identities", name), problem.removeprefix("identities: "), mend, value=False)
+
+
 def _families_with(label: str) -> Iterator[tuple[str, str]]:
     """Dialect and name of the families that show custom labels beside one of their own of this name."""
     from tallygate.declare import CustomLabels, labels_of
@@ -204,6 +215,7 @@ CHECKS = (
     Check((("metrics", "endpoint"),), endpoint),
     Check((("metrics", "listener"), ("server", "port")), listener),
     Check((("metrics", "labels"),), labels),
+    Check((("metrics", "identities"),), identities),
     Check((("metrics", "dialects"),), dialects),
     Check((("dimensions",), ("metrics", "labels")), dimensions),
     Check((), providers),

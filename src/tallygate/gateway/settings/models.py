@@ -109,6 +109,10 @@ class MetricsSettings(Section):
         description="serve the metrics on a listener of their own (`true`: with its defaults), not on the API's",
     )
     labels: Words = Field(default=(), description="custom labels of LLM calls; kebab-case becomes snake_case")
+    identities: dict[Text, Text] = Field(
+        default_factory=dict,
+        description="who calls, as labels: `user_id`, `api_key_id`, `session_id`, each `raw`, `hashed` or `top:N`",
+    )
     state_directory: Path | None = Field(
         default=None, description="directory in which the counters outlive the gateway; unset: they live in memory"
     )
