@@ -1,223 +1,42 @@
-"""ASGI: FastAPI and Starlette in place, any application wrapped; on a real server where it matters."""
+"""ASGI: what is recorded of a request, however it ends; on a real server where it matters."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import fastapi
 import pytest
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Host, Mount, Route, Router, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Mount, Route
 
 from tallygate import instrument
 from tallygate.exposition.asgi import Receive, Scope, Send
 from tallygate.instrument import ASGIMiddleware
+from tallygate.record.default import default
 from tallygate.tally import Tally
+from tests.instrument.asgi_calls import Headers, call, echo, hello, plain
 from tests.instrument.http_page import dropped, in_flight, requests, samples, seconds, serving_asgi, sizes, timed
 
-Headers = list[tuple[bytes, bytes]]
 
-
-async def call(
-    app: Callable[[Scope, Receive, Send], Awaitable[None]],
-    path: str = "/",
-    method: str = "GET",
-    *,
-    body: list[bytes] | None = None,
-    headers: Headers | None = None,
-    root_path: str = "",
-    gone: asyncio.Event | None = None,
-) -> tuple[int, bytes]:
-    """Status and body of an answer; 0 when there is none.
-
-    gone: when the client leaves. Without it that is never; with it the body is never whole, unless it is empty.
-    """
-    sent: list[Any] = []
-    pieces = body or [b""]
-    incoming = [
-        {"type": "http.request", "body": piece, "more_body": at < len(pieces) or bool(body and gone)}
-        for at, piece in enumerate(pieces, 1)
-    ]
-    leaves = gone or asyncio.Event()
-
-    async def receive() -> Any:
-        if incoming:
-            return incoming.pop(0)
-        await leaves.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
-        "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"a=1", "root_path": root_path,
-        "headers": headers or [(b"host", b"here")], "server": ("here", 80), "client": ("there", 1),
-    }  # fmt: skip
-    await app(scope, receive, send)
-    status = next((message["status"] for message in sent if message["type"] == "http.response.start"), 0)
-    return status, b"".join(message.get("body", b"") for message in sent)
-
-
-async def hello(request: Request) -> Response:
-    return PlainTextResponse("hello")
-
-
-async def echo(request: Request) -> Response:
-    return Response(await request.body())
-
-
-class Item:
-    """An endpoint that is an ASGI application of its own."""
-
-    __hash__ = None  # type: ignore[assignment]  # endpoints need have none
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await PlainTextResponse("item")(scope, receive, send)
-
-
-def starlette(directory: Path) -> Starlette:
-    (directory / "a.txt").write_text("static")
-    inner = Router([Route("/", hello), Route("/deep/{more:path}", hello)])
-    sub = Starlette(routes=[Route("/things/{thing:int}", hello), Mount("/inner", inner)])
-    shared = Router([Route("/both/{x}", hello)])
-    return Starlette(
-        routes=[
-            Route("/", hello),
-            Route("/echo", echo, methods=["POST", "PUT"]),
-            Route("/users/{id:int}", hello, methods=["GET"]),
-            Route("/users/{id:int}/posts/{post}", hello),
-            Route("/item/{x}", Item()),
-            Mount("/tenants/{tenant}/v1", sub),
-            Mount("/static", StaticFiles(directory=directory)),
-            Mount("/left/{a}", shared),
-            Mount("/right/{a}/{b:path}/end", shared),
-            Host("api.here", Router([Route("/hosted/{y}", echo, methods=["GET"])])),
-            WebSocketRoute("/ws", hello),
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "counted"),
-    [
-        ("GET", "/", "GET / 200"),
-        ("GET", "/users/7", "GET /users/{id:int} 200"),
-        ("GET", "/users/7/posts/my", "GET /users/{id:int}/posts/{post} 200"),
-        ("GET", "/users/seven", "GET unmatched 404"),
-        ("GET", "/users/7/", "GET unmatched 307"),
-        ("POST", "/users/7", "POST /users/{id:int} 405"),
-        ("BREW", "/nothing", "OTHER unmatched 404"),
-        ("GET", "/item/1", "GET /item/{x} 200"),
-        ("GET", "/tenants/me/v1/things/7", "GET /tenants/{tenant}/v1/things/{thing:int} 200"),
-        ("GET", "/tenants/me/v1/things/no", "GET unmatched 404"),
-        ("GET", "/tenants/me/v1/inner/", "GET /tenants/{tenant}/v1/inner/ 200"),
-        ("GET", "/tenants/me/v1/inner/deep/a/b", "GET /tenants/{tenant}/v1/inner/deep/{more:path} 200"),
-        ("GET", "/static/a.txt", "GET /static/{path:path} 200"),
-        ("GET", "/static/b.txt", "GET /static/{path:path} 404"),
-        ("GET", "/left/1/both/2", "GET /left/{a}/both/{x} 200"),
-        ("GET", "/right/1/2/3/end/both/4", "GET /right/{a}/{b:path}/end/both/{x} 200"),
-        ("GET", "/raw path\n{evil}", "GET unmatched 404"),
-    ],
-)
-@pytest.mark.parametrize("root_path", ["", "/behind/{a}"])
-async def test_starlette_templates(
-    tmp_path: Path, tally: Tally, method: str, path: str, counted: str, root_path: str
-) -> None:
-    app = starlette(tmp_path)
-    with instrument.asgi(app, tally=tally):
-        await call(app, root_path + path, method, root_path=root_path)
-    assert requests(tally) == {counted: 1}
-    assert dropped(tally) == in_flight(tally) == 0
-
-
-async def test_routes_of_a_host(tmp_path: Path, tally: Tally) -> None:
-    app = starlette(tmp_path)
-    with instrument.asgi(app, tally=tally):
-        await call(app, "/hosted/1", headers=[(b"host", b"api.here")])
-    assert requests(tally) == {"GET /hosted/{y} 200": 1}
-
-
-async def test_routes_added_later(tally: Tally) -> None:
+async def test_before_init_and_with_another_tally_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(default, "recorder", default.nowhere)
     app = Starlette(routes=[Route("/", hello)])
-    with instrument.asgi(app, tally=tally):
+    with instrument.asgi(app):
         await call(app)
-        app.router.routes.append(Route("/late/{x}", echo))
-        await call(app, "/late/1")
-    assert requests(tally) == {"GET / 200": 1, "GET /late/{x} 200": 1}
-
-
-def fastapi_app() -> fastapi.FastAPI:
-    items = fastapi.APIRouter(prefix="/items")
-
-    @items.get("/{id}")
-    async def item(id: int) -> int:
-        return id
-
-    @items.get("/")
-    async def everything() -> list[int]:
-        return []
-
-    outer = fastapi.APIRouter()
-    outer.include_router(items, prefix="/shop")
-    outer.mount("/mounted/{m}", Router([Route("/{x}", hello)]))
-    app, sub = fastapi.FastAPI(), fastapi.FastAPI()
-    app.include_router(outer, prefix="/v1")
-    app.include_router(outer, prefix="/v2/{tenant}")
-    sub.include_router(items)
-    app.mount("/sub", sub)
-
-    @app.get("/fails")
-    async def fails() -> None:
-        raise RuntimeError("a defect")
-
-    return app
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "counted"),
-    [
-        ("GET", "/v1/shop/items/1", "GET /v1/shop/items/{id} 200"),
-        ("GET", "/v2/me/shop/items/1", "GET /v2/{tenant}/shop/items/{id} 200"),
-        ("GET", "/v2/me/shop/items/", "GET /v2/{tenant}/shop/items/ 200"),
-        ("GET", "/v1/shop/items/one", "GET /v1/shop/items/{id} 422"),
-        ("DELETE", "/v1/shop/items/1", "DELETE /v1/shop/items/{id} 405"),
-        ("GET", "/v1/shop/none", "GET unmatched 404"),
-        ("GET", "/v2/a/mounted/b/c", "GET /v2/{tenant}/mounted/{m}/{x} 200"),
-        ("GET", "/sub/items/1", "GET /sub/items/{id} 200"),
-        ("GET", "/sub/items/1/2", "GET unmatched 404"),
-        ("GET", "/openapi.json", "GET /openapi.json 200"),
-        ("GET", "/sub/docs", "GET /sub/docs 200"),
-    ],
-)
-async def test_fastapi_templates(tally: Tally, method: str, path: str, counted: str) -> None:
-    app = fastapi_app()
-    with instrument.asgi(app, tally=tally):
-        await call(app, path, method)
-    assert requests(tally) == {counted: 1}
-    assert dropped(tally) == in_flight(tally) == 0
-
-
-async def test_a_defect_is_500_and_passes_unchanged(tally: Tally) -> None:
-    app = fastapi_app()
-    instrument.asgi(app, tally=tally)
-    with pytest.raises(RuntimeError, match="a defect"):
-        await call(app, "/fails")
-    assert requests(tally) == {"GET /fails 500": 1}
+        for tally in (Tally(implementation="python"), Tally(capacity_bytes=16 << 20)):
+            monkeypatch.setattr(default, "recorder", tally)
+            await call(app)
+            assert (requests(tally), sizes(tally), in_flight(tally)) == ({"GET / 200": 1}, {"/": (0, 5)}, 0)
+            tally.close()
 
 
 async def test_the_status_is_that_of_the_outermost_answer(tally: Tally) -> None:
@@ -234,12 +53,6 @@ async def test_the_status_is_that_of_the_outermost_answer(tally: Tally) -> None:
 
 
 # Any application
-
-
-async def plain(scope: Scope, receive: Receive, send: Send) -> None:
-    await send({"type": "http.response.start", "status": 201, "headers": []})
-    await send({"type": "http.response.body", "body": b"four", "more_body": True})
-    await send({"type": "http.response.body"})
 
 
 async def test_any_application(tally: Tally) -> None:

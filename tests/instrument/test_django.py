@@ -15,8 +15,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from tallygate import instrument
 from tallygate.tally import Tally
 from tests.instrument import django_project
+from tests.instrument.asgi_calls import call as call_asgi
 from tests.instrument.http_page import dropped, in_flight, requests, serving_asgi, serving_wsgi, sizes
-from tests.instrument.test_asgi import call as call_asgi
 from tests.instrument.test_wsgi import begin
 from tests.instrument.test_wsgi import call as call_wsgi
 

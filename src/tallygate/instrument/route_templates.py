@@ -19,16 +19,16 @@ Template = tuple[str, re.Pattern[str]]
 class RouteTemplates:
     """Finds templates by the endpoint that the routers chose and left in the scope; matches nothing anew.
 
-    Mounts and included routers contribute their prefixes as templates too. A router's routes are walked when an
-    endpoint is met for the first time, so routes may be added at any time. Only where one endpoint stands behind
-    several templates does the path decide between them.
+    Mounts and included routers contribute their prefixes as templates too. The routes are walked when an endpoint is
+    met for the first time, so they may be added at any time; only a further route for an endpoint that was met before
+    goes unnoticed. Where one endpoint stands behind several templates, the path decides between them.
     """
 
     def __init__(self) -> None:
         # By identity, since endpoints need have no hash; each is held on to, so that its identity stays its own.
-        self._known: dict[int, tuple[Endpoint, tuple[Template, ...]]] = {}
         self._only: dict[int, str] = {}
-        """The template of those that have one only."""
+        self._several: dict[int, tuple[Template, ...]] = {}
+        self._held: dict[int, Endpoint] = {}
 
     def __call__(self, scope: MutableMapping[str, Any]) -> str:
         """The template of the request, or 'unmatched'. To be asked once the application has routed it."""
@@ -38,26 +38,29 @@ class RouteTemplates:
             return template
         if endpoint is None:
             return _declared(scope)
-        _, templates = self._known.get(id(endpoint)) or self._learn(endpoint, scope)
-        if not templates:
-            return UNMATCHED
+        if id(endpoint) not in self._several:
+            self._learn(endpoint, scope)
+            return self(scope)
         path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
-        return next((template for template, pattern in templates if pattern.fullmatch(path)), UNMATCHED)
+        fitting = (template for template, pattern in self._several[id(endpoint)] if pattern.fullmatch(path))
+        return next(fitting, UNMATCHED)
 
-    def _learn(self, endpoint: Endpoint, scope: MutableMapping[str, Any]) -> tuple[Endpoint, tuple[Template, ...]]:
-        if len(self._known) >= MOST:
-            self._known.clear()
-            self._only.clear()
+    def _learn(self, endpoint: Endpoint, scope: MutableMapping[str, Any]) -> None:
+        if len(self._held) >= MOST:
+            self._only, self._several, self._held = {}, {}, {}
         found: dict[int, tuple[Endpoint, dict[str, None]]] = {id(endpoint): (endpoint, {})}
         for each, template in _walk(getattr(scope.get("router"), "routes", ()), ""):
             found.setdefault(id(each), (each, {}))[1][template] = None
-        for identity, (each, templates) in found.items():
-            self._known[identity] = each, tuple((template, _pattern(template)) for template in templates)
-            if len(templates) == 1:
-                (self._only[identity],) = templates
+        only, several = {}, {}
+        for identity, (_, templates) in found.items():
+            if len(templates) > 1:
+                several[identity] = tuple([(template, _pattern(template)) for template in templates])
             else:
-                self._only.pop(identity, None)
-        return self._known[id(endpoint)]
+                only[identity] = next(iter(templates), UNMATCHED)
+        # Endpoints that were met before stay, whether or not they are in these routes. New objects, for other threads.
+        self._held = {**self._held, **{identity: each for identity, (each, _) in found.items()}}
+        self._only = {**self._only, **only}
+        self._several = {**self._several, **several}
 
 
 def _walk(routes: Iterable[Any], prefix: str) -> Iterator[tuple[Endpoint, str]]:
