@@ -172,7 +172,7 @@ class GenerateMeter(WireMeter):
 
 
 class Request(msgspec.Struct):
-    """A request tells the gateway nothing: model and streaming are in the path."""
+    """The body of a request tells nothing: model and streaming are in the path."""
 
 
 _requests = HeadReader(Request)

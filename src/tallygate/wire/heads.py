@@ -1,4 +1,4 @@
-"""Requests: reading the few members that the gateway needs, and splicing others in."""
+"""Requests: reading the few members that matter, and splicing others in."""
 
 import json
 import re
@@ -30,7 +30,7 @@ class HeadReader(Generic[S]):
     """Reads the head of a request into a struct whose members may all be null or absent."""
 
     def __init__(self, struct: type[S], *watched: str) -> None:
-        """``watched``: the members that steer the gateway, and so must not be there twice."""
+        """``watched``: the members that decide what is done, and so must not be there twice."""
         self._struct = struct
         self._decode = msgspec.json.Decoder(struct).decode
         self._watched = [(name, b'"' + name.encode() + b'"') for name in watched]

@@ -1,7 +1,7 @@
 """What a wire format is: one API of one family of providers, as far as the tally needs to read it.
 
-The gateway observes and does not translate: a wire format reads the head of a request, reads usage, errors and the
-first token of a reply on the side, and writes an error in the API's own shape. Bytes pass through.
+It observes and does not translate: a wire format reads the head of a request, reads usage, errors and the first token
+of a reply on the side, and writes an error in the API's own shape. Bytes pass through.
 """
 
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from tallygate.errors import ErrorType
 
 @dataclass(slots=True)
 class Head:
-    """What the gateway needs to know of a request."""
+    """What is to be known of a request."""
 
     model: str
     stream: bool = False
     reports_usage: bool = True
-    """False for a stream that will report usage only if the gateway asks on the client's behalf."""
+    """False for a stream that will report usage only if somebody asks on the client's behalf."""
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Wire(Protocol):
         """The body with another model name, and with usage asked for; everything else as it came."""
 
     def meter(self, *, stream: bool, status: int, content_encoding: str, hide_usage: bool) -> Meter:
-        """A meter for one reply. ``hide_usage``: the gateway asked for usage, the client did not: it is not relayed."""
+        """A meter for one reply. ``hide_usage``: usage was asked for on the client's behalf: it is not relayed."""
 
     def error_body(self, status: int, error_type: ErrorType, message: str) -> bytes:
-        """An error of the gateway's own in the shape this API's clients know (JSON)."""
+        """An error of whoever stands between, in the shape this API's clients know (JSON)."""
