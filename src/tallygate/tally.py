@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from threading import Lock
 
+from tallygate.arguments import check_arguments
 from tallygate.declare import Fact
 from tallygate.dialects import DIALECTS, Dialect, Plan, boundaries, resolve, table_schema
 from tallygate.dialects.families import DialectError
@@ -52,8 +53,8 @@ class Tally(Recorder):
     that is current. enabled: False records nothing and renders nothing. implementation: native or python, as
     ``ledger.open_ledger``.
 
-    Raises CustomLabelError, IdentityError, DialectError, UnknownDialect, LedgerError or ValueError for what cannot be
-    set up so.
+    Raises ArgumentError, CustomLabelError, IdentityError, DialectError, UnknownDialect, LedgerError or ValueError for
+    what cannot be set up so.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Tally(Recorder):
         implementation: Implementation | None = None,
         capacity_bytes: int = DEFAULT_CAPACITY,
     ) -> None:
+        check_arguments(locals())
         self.dialects = _known(dialects)
         self.default_dialects = tuple(dialect if isinstance(dialect, str) else dialect.name for dialect in dialects)
         resolve(self.default_dialects, self.dialects)
