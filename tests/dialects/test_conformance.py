@@ -22,6 +22,7 @@ from .filled import Filled
 
 SUFFIX = {"counter": "_total", "info": "_info"}
 NATIVE, PYTHON = "native", "python"
+TRACE, SPAN = "ab" * 16, "cd" * 8
 
 
 @pytest.fixture(params=[NATIVE, PYTHON], scope="module")
@@ -36,7 +37,7 @@ def program(request: pytest.FixtureRequest) -> Iterator[tally.Tally]:
             assert render.IS_NATIVE
         patch.setattr(recorders.default, "recorder", recorders.default.nowhere)
         patch.setattr(default, "_settings", None)
-        made = init(custom_labels=CUSTOM, implementation=implementation)
+        made = init(custom_labels=CUSTOM, implementation=implementation, exemplar=lambda: (TRACE, SPAN))
         assert everything(made) == RECORDING
         yield made
         made.close()
@@ -86,6 +87,23 @@ def test_nothing_was_dropped(program: tally.Tally, name: str) -> None:
     assert [line for line in dropped if not line.endswith(" 0")] == [
         'tallygate_dropped_observations_total{fact="LLMCall",reason="internal"} 1'
     ]
+
+
+def test_every_family_of_models_tools_and_questions_tells_a_trace(program: tally.Tally) -> None:
+    """As Archestra's document promises of all LLM and MCP metrics, and of those of queries."""
+    traced = set()
+    for metric in text_string_to_metric_families(program.render(["archestra"], "openmetrics").decode()):  # type: ignore[no-untyped-call]  # no types
+        exemplars = [sample.exemplar.labels for sample in metric.samples if sample.exemplar]
+        assert all(labels == {"trace_id": TRACE, "span_id": SPAN} for labels in exemplars)
+        if exemplars:
+            traced.add(metric.name + SUFFIX.get(metric.type, ""))
+    promised = {
+        family
+        for family, (kind, *_) in DOCUMENTS["archestra"].items()
+        if family.startswith(("llm_", "mcp_", "rag_quer")) and kind in ("counter", "histogram")
+    }
+    assert len(promised) == 15
+    assert promised <= traced
 
 
 def lines(program: tally.Tally, name: str) -> list[str]:

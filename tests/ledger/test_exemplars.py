@@ -4,17 +4,32 @@ import time
 
 import pytest
 
-from tallygate.ledger.interface import Ledger
+from tallygate.ledger.interface import Ledger, Row
+from tallygate.ledger.schema import Kind
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
-def test_an_exemplar_of_the_count_and_of_each_bucket(ledger: Ledger) -> None:
+def cells_of(ledger: Ledger, row: Row) -> tuple[int, list[int]]:
+    """Where a row of the first table counts, and where each of its recorded measures begins: with its sum."""
+    schema = ledger.tables[0].schema
+    sums = [schema.offset_of(each.name) for each in schema.measures if each.kind is not Kind.GAUGE]
+    return row.cell, [row.cell + offset for offset in sums]
+
+
+def test_an_exemplar_of_the_count_of_each_sum_and_of_each_bucket(ledger: Ledger) -> None:
     row = ledger.tables[0].row("m", "r")
     before = time.time()
     row.exemplify(TRACE, SPAN, 0.25, 7, 0.1)
     kept = sorted(ledger.exemplars())
-    assert [exemplar[:4] for exemplar in kept] == [(row.cell, TRACE, SPAN, 1.0), (row.cell + 3, TRACE, SPAN, 0.25)]
+    count, (duration, *others) = cells_of(ledger, row)
+    assert [exemplar[:4] for exemplar in kept] == [
+        (count, TRACE, SPAN, 1.0),
+        (duration, TRACE, SPAN, 0.25),
+        (duration + 2, TRACE, SPAN, 0.25),
+        (others[0], TRACE, SPAN, 7.0),
+        (others[1], TRACE, SPAN, 0.1),
+    ]
     assert all(before <= exemplar.timestamp <= time.time() for exemplar in kept)
     assert ledger.memory[row.cell] == 0
 
@@ -24,11 +39,20 @@ def test_the_newest_stays(ledger: Ledger) -> None:
     row.exemplify(TRACE, SPAN, 0.25)
     row.exemplify("AB" * 16, "CD" * 8, 0.3)
     row.exemplify("ef" * 16, "01" * 8, 5)
+    count, (duration, *_) = cells_of(ledger, row)
     assert sorted(exemplar[:4] for exemplar in ledger.exemplars()) == [
-        (row.cell, "ef" * 16, "01" * 8, 1.0),
-        (row.cell + 3, "ab" * 16, "cd" * 8, 0.3),
-        (row.cell + 5, "ef" * 16, "01" * 8, 5.0),
+        (count, "ef" * 16, "01" * 8, 1.0),
+        (duration, "ef" * 16, "01" * 8, 5.0),
+        (duration + 2, "ab" * 16, "cd" * 8, 0.3),
+        (duration + 4, "ef" * 16, "01" * 8, 5.0),
     ]
+
+
+def test_a_sum_that_did_not_grow_has_none(ledger: Ledger) -> None:
+    row = ledger.tables[0].row("m", "r")
+    row.exemplify(TRACE, SPAN, 0, 0)
+    count, (duration, *_) = cells_of(ledger, row)
+    assert sorted(exemplar.cell for exemplar in ledger.exemplars()) == [count, duration + 1]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,8 @@ class Row(Protocol):
         """Set a gauge in this worker's slot."""
 
     def exemplify(self, trace_id: str, span_id: str, *measures: Value) -> None:
-        """Keep this trace as the exemplar of the record count and of the buckets into which ``measures`` fall.
+        """Keep this trace as the exemplar of the record count, of the sums that ``measures`` add to, and of the buckets
+        into which they fall.
 
         Records nothing. ``trace_id`` has 32 hexadecimal digits, ``span_id`` 16; others are counted as dropped.
         """

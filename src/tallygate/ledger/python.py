@@ -192,9 +192,14 @@ class Row:
             for measure, value in zip(table.recorded, measures, strict=False):
                 schema = table.schema.measures[measure]
                 units = None if value is None else units_of(schema, value)
-                if schema.kind is Kind.DISTRIBUTION and units is not None and value is not None:
-                    cell = self.cell + table.offsets[measure] + 1 + bisect_left(schema.boundaries, units)
+                if units is None or value is None:
+                    continue
+                cell = self.cell + table.offsets[measure]
+                if units > 0:
                     table.keep(Exemplar(cell, trace_id, span_id, float(value), now))
+                if schema.kind is Kind.DISTRIBUTION:
+                    bucket = cell + 1 + bisect_left(schema.boundaries, units)
+                    table.keep(Exemplar(bucket, trace_id, span_id, float(value), now))
 
     def form(
         self,

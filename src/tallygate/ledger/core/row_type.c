@@ -103,10 +103,12 @@ static PyObject *row_exemplify(Row *self, PyObject *const *args, Py_ssize_t coun
     for (Py_ssize_t i = 2; i < count && i - 2 < (Py_ssize_t)self->shape->recorded_count; i++) {
         const Measure *measure = &self->shape->recorded[i - 2];
         int64_t units;
-        if (measure->kind != KIND_DISTRIBUTION || value_of(measure, args[i], &units) != VALUE_GOOD) continue;
-        if (units < 0 || units > OBSERVATION_LIMIT) continue;
-        Cell *bucket = self->cells + measure->offset + 1 + bucket_of(measure, units);
-        exemplar_keep(self->shape, bucket, trace, span, PyFloat_AsDouble(args[i]));
+        if (value_of(measure, args[i], &units) != VALUE_GOOD || units < 0 || units > OBSERVATION_LIMIT) continue;
+        Cell *sum = self->cells + measure->offset;
+        const double value = PyFloat_AsDouble(args[i]);
+        if (units > 0) exemplar_keep(self->shape, sum, trace, span, value);
+        if (measure->kind == KIND_DISTRIBUTION)
+            exemplar_keep(self->shape, sum + 1 + bucket_of(measure, units), trace, span, value);
     }
     return none();
 }
