@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextvars import ContextVar
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -201,6 +202,8 @@ class ObservedCall:
                 self.ended()
                 return
             body = getattr(problem, "body", None)
+            if not isinstance(body, dict):
+                body = getattr(problem, "details", None)
             if ending.outcome == "failed" and isinstance(body, dict):
                 status = getattr(problem, "status_code", None)
                 error_type = failure_of(status if isinstance(status, int) else 200, body).error_type.value
@@ -210,7 +213,8 @@ class ObservedCall:
             return
         if error_type == ErrorType.PROVIDER_RATE_LIMIT and not self._limited:
             self.tracker.rate_limited()
-        self._finish(ending.outcome, ending.status_code, error_type)
+        # An error within a stream may name a status of its own: what was sent is that of the head.
+        self._finish(ending.outcome, self._status if self.unread and self._status else ending.status_code, error_type)
 
     def _finish(self, outcome: str, status_code: int | str, error_type: str) -> None:
         if not self.over:
@@ -225,7 +229,7 @@ def replied(problem: BaseException) -> bool:
     while cause is not None:
         trace: TracebackType | None = cause.__traceback__
         while trace is not None:
-            if trace.tb_frame.f_code.co_qualname in ("Response.read", "Response.aread"):
+            if trace.tb_frame.f_code.co_qualname in ("Response.read", "Response.aread", "ClientResponse.read"):
                 return True
             trace = trace.tb_next
         cause = cause.__cause__
@@ -244,11 +248,14 @@ class Body(Protocol):
 
 def watched(items: Iterator[T], call: ObservedCall, body: Body | None = None) -> Generator[T]:
     """These items, each told to the call as it passes; with a ``body``, they are its bytes."""
-    see: Callable[[Any], None] = call.event if body is None else body.feed
+    see: Callable[[Any], None] = partial(call.reader.event, call) if body is None else body.feed
     call.reading = True
     try:
         for item in items:
-            see(item)
+            try:
+                see(item)
+            except Exception as problem:
+                call.recorder.failed(LLMCall, problem)
             call.reading = False
             yield item
             call.reading = True
@@ -271,11 +278,14 @@ def watched(items: Iterator[T], call: ObservedCall, body: Body | None = None) ->
 
 async def watched_async(items: AsyncIterator[T], call: ObservedCall, body: Body | None = None) -> AsyncGenerator[T]:
     """The same for asynchronous ones."""
-    see: Callable[[Any], None] = call.event if body is None else body.feed
+    see: Callable[[Any], None] = partial(call.reader.event, call) if body is None else body.feed
     call.reading = True
     try:
         async for item in items:
-            see(item)
+            try:
+                see(item)
+            except Exception as problem:
+                call.recorder.failed(LLMCall, problem)
             call.reading = False
             yield item
             call.reading = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.hosts import provider_at
-from tallygate.instrument.llm_calls import ObservedCall, member, members, plain
+from tallygate.instrument.llm_calls import ObservedCall, member, plain
 from tallygate.instrument.patching import Instrumentation
 from tallygate.instrument.stainless import SDK
 from tallygate.wire.tokens import MOST, openai_usage
@@ -66,9 +66,9 @@ class Chat:
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
-        known = members(reply)
+        known = reply if type(reply) is dict else reply.__dict__
         for choice in known.get("choices") or ():
-            if members(choice).get("finish_reason") == "content_filter":
+            if (choice if type(choice) is dict else choice.__dict__).get("finish_reason") == "content_filter":
                 call.filtered(_says_something(choice, "message"))
         usage = known.get("usage")
         if usage is None:
@@ -78,14 +78,17 @@ class Chat:
 
     def event(self, call: ObservedCall, event: Any) -> None:
         """As Reader.event."""
-        known, said = members(event), False
+        # On the way of every chunk: what is usual is looked at here, without a call.
+        known, said = event if type(event) is dict else event.__dict__, False
         choices = known.get("choices")
         for choice in choices or ():
-            part = members(choice)
-            delta = part.get("delta")
-            if not said and ((delta and members(delta).get("content")) or _says_something(choice, "delta")):
-                said = True
-                call.content()
+            part = choice if type(choice) is dict else choice.__dict__
+            if not said:
+                delta = part.get("delta")
+                content = delta and (delta if type(delta) is dict else delta.__dict__).get("content")
+                if content or _says_something(choice, "delta"):
+                    said = call.said_something = True
+                    call.tracker.content()
             reason = part.get("finish_reason")
             if reason:
                 call.complete = True
@@ -168,7 +171,8 @@ class Responses:
     def event(self, call: ObservedCall, event: Any) -> None:
         """As Reader.event."""
         if member(event, "delta"):
-            call.content()
+            call.said_something = True
+            call.tracker.content()
             return
         kind, reply = member(event, "type"), member(event, "response")
         if reply is not None:
