@@ -271,7 +271,11 @@ def test_one_client_alone_and_its_copies(tally: Tally) -> None:
         ask(client)
         ask(client.with_options(timeout=3))
         ask(client.copy(max_retries=1).with_options(max_retries=0))
-        ask(copy.copy(client))
+        kept = copy.copy(client)
+        ask(kept)
+        assert calls(tally) == 4
+    with instrument.openai(other, tally=tally):
+        ask(kept)
         assert calls(tally) == 4
 
 

@@ -1,9 +1,7 @@
 """SDKs that the generator Stainless has made (openai is one), taken hold of where they make their requests.
 
 Their clients make every call with ``request``, which retries, and read every stream with ``Stream.__stream__``. Watched
-there, every object that users get is the SDK's own. They are changed once, however many instrumentations there are;
-which of these records a call is looked up when it begins: the client's own before one for all clients, the latest
-first, and only that one.
+there, every object that users get is the SDK's own.
 """
 
 from __future__ import annotations
@@ -13,9 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import Token
 from dataclasses import dataclass
 from functools import wraps
-from threading import Lock
 from typing import Any, Final
-from weakref import ref
 
 from tallygate.errors import ErrorType
 from tallygate.facts import LLMCall
@@ -23,13 +19,11 @@ from tallygate.instrument.bodies import attach, take
 from tallygate.instrument.llm_calls import ObservedCall, Reader, ongoing, watched, watched_async
 from tallygate.instrument.once import inside
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
+from tallygate.instrument.watchers import MARK, Watchers
 from tallygate.record.recorder import UNKNOWN_MODEL, Recorder
 
-_MARK: Final = "_tallygate_instrumentations"
-"""Attribute of a client with its own instrumentations."""
 _PLACE: Final = "_tallygate_place"
 """Attribute of a client with its base URL, and who serves there."""
-_lock: Final = Lock()
 
 
 @dataclass(eq=False)
@@ -52,10 +46,9 @@ class SDK:
     """The clients' method that sends one request; its result is, or begins with, the response."""
     unsteady: tuple[type, ...] = ()
     """Clients whose base URL may be another at each call."""
-    everywhere: tuple[Instrumentation, ...] = ()
-    """Instrumentations of all clients."""
-    count: int = 0
-    patches: Instrumentation | None = None
+
+    def __post_init__(self) -> None:
+        self.watchers = Watchers(self.name, lambda patches: _patch(self, patches))
 
     def instrument(self, client: Any, tally: Recorder | None) -> Instrumentation:
         """Watch this client, and those copied from it; all clients when it is None. Raises NotInstrumentable."""
@@ -64,48 +57,12 @@ class SDK:
                 f"instrument.{self.name}() takes a client of {self.name}, or nothing for all of them; "
                 f"got {type(client).__name__}"
             )
-        handle = Instrumentation(tally)
-        with _lock:
-            if not self.count:
-                self.patches = self._patched()
-            self.count += 1
-            if client is None:
-                self.everywhere = (*self.everywhere, handle)
-            else:
-                vars(client)[_MARK] = (*vars(client).get(_MARK, ()), handle)
-        where = None if client is None else ref(client)
-        handle.finally_do(lambda: self._let_go(handle, where))
-        return handle
-
-    def _patched(self) -> Instrumentation:
-        patches = Instrumentation()
-        try:
-            _patch(self, patches)
-        except AttributeError as problem:
-            patches.remove()
-            raise NotInstrumentable(
-                f"this release of {self.name} is made in a way that is not known: {problem}"
-            ) from None
-        return patches
-
-    def _let_go(self, handle: Instrumentation, where: Callable[[], Any] | None) -> None:
-        with _lock:
-            self.everywhere = tuple(other for other in self.everywhere if other is not handle)
-            client = where and where()
-            if client is not None:
-                vars(client)[_MARK] = tuple(other for other in vars(client)[_MARK] if other is not handle)
-            self.count -= 1
-            if not self.count and self.patches is not None:
-                self.patches.remove()
+        return self.watchers.add(client, tally)
 
     def begin(self, client: Any, options: Any, stream: bool) -> ObservedCall | None:
         """The call that this request makes; None when it is none, or nobody records it."""
-        own, everywhere = client.__dict__.get(_MARK), self.everywhere
-        handle = (own and _latest(own)) or (everywhere and everywhere[-1])
-        if not handle:
-            return None
-        recorder = handle.recorder
-        if not recorder.enabled:
+        recorder = self.watchers.recorder(client)
+        if recorder is None:
             return None
         try:
             reader = self.readers.get(options.url)
@@ -142,10 +99,6 @@ class SDK:
             _read_raw(call, call.answer)
         call.answer = None
         call.fail(problem)
-
-
-def _latest(handles: tuple[Instrumentation, ...]) -> Instrumentation | None:
-    return next((handle for handle in reversed(handles) if not handle.removed), None)
 
 
 def _read_raw(call: ObservedCall, response: Any) -> None:
@@ -306,8 +259,8 @@ def _copy(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def copy(self: Any, *given: Any, **further: Any) -> Any:
         made = original(self, *given, **further)
-        if _MARK in vars(self):
-            vars(made)[_MARK] = vars(self)[_MARK]
+        if MARK in vars(self):
+            vars(made)[MARK] = vars(self)[MARK]
         return made
 
     return copy
