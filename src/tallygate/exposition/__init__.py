@@ -1,1 +1,1 @@
-"""From metric families to bytes on a wire: rendering, negotiation, an ASGI application, a WSGI application and a listener."""
+"""From metric families to bytes on a wire: rendering, negotiation, ASGI and WSGI applications, a listener."""
