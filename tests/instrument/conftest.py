@@ -5,6 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tallygate.tally import Tally
+from tests.services.postgres import postgres
+from tests.services.redis import redis_server
+
+__all__ = ["postgres", "redis_server", "tally"]
 
 
 @pytest.fixture

@@ -13,12 +13,15 @@ each needs only its own library to be installed.
 from tallygate.instrument.aiohttp import aiohttp
 from tallygate.instrument.anthropic import anthropic
 from tallygate.instrument.asgi import ASGIMiddleware, asgi
+from tallygate.instrument.asyncpg import asyncpg
 from tallygate.instrument.django import django
 from tallygate.instrument.flask import flask
+from tallygate.instrument.google_genai import google_genai
 from tallygate.instrument.httpx import httpx
 from tallygate.instrument.openai import openai
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.prometheus_client import prometheus_client
+from tallygate.instrument.psycopg import psycopg
 from tallygate.instrument.runtime import asyncio, gc, process, runtime
 from tallygate.instrument.sqlalchemy import sqlalchemy
 from tallygate.instrument.wsgi import WSGIMiddleware, wsgi
@@ -32,13 +35,16 @@ __all__ = [
     "anthropic",
     "asgi",
     "asyncio",
+    "asyncpg",
     "django",
     "flask",
     "gc",
+    "google_genai",
     "httpx",
     "openai",
     "process",
     "prometheus_client",
+    "psycopg",
     "runtime",
     "sqlalchemy",
     "wsgi",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tallygate.instrument.connections import OpenConnections
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.queries import MOST_KEPT, Registry
-from tallygate.instrument.statements import Statements, inside
+from tallygate.instrument.statements import Statements, inside, leave
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -135,7 +135,7 @@ def _watched(statements: Statements, execute: Callable[..., Any]) -> Callable[..
             raise
         finally:
             seconds = perf_counter() - began
-            inside.reset(outside)
+            leave(outside)
             record(dialect.name, statement, seconds, problem, rest[-1] if rest else named.get("context"))
             problem = None  # it holds this frame
 

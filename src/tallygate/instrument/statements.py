@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -66,9 +66,9 @@ class Statements:
             for system in self._systems:
                 recorder.seed_query(query, system=system, table=table, operation=operation)
 
-    def watch(self, system: str, text: str | bytes) -> Watch | Unwatched:
-        """For the block in which a statement is sent and executed."""
-        if self.removed or inside.get():
+    def watch(self, system: str, text: object) -> Watch | Unwatched:
+        """For the block in which a statement is sent and executed. text: nothing is recorded of what is none."""
+        if self.removed or inside.get() or not text or not isinstance(text, (str, bytes)):
             return UNWATCHED
         return Watch(self, system, text if isinstance(text, str) else text.decode(errors="replace"))
 
@@ -108,21 +108,33 @@ class Statements:
             self._rows[dialect, text] = recorder.row(Query, system, query, table, operation, status)
 
 
+def leave(outside: Token[bool]) -> None:
+    """Undo ``inside.set``."""
+    try:
+        inside.reset(outside)
+    except ValueError:
+        # A coroutine thrown away unfinished is closed in another context: what was set is gone with its own.
+        return
+
+
 class Watch:
     """A statement that is being sent."""
 
-    __slots__ = ("_began", "_statements", "_system", "_text")
+    __slots__ = ("_began", "_outside", "_statements", "_system", "_text")
 
     def __init__(self, statements: Statements, system: str, text: str) -> None:
         self._statements, self._system, self._text = statements, system, text
 
     def __enter__(self) -> None:
+        self._outside = inside.set(True)
         self._began = perf_counter()
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._statements.record(self._system, self._text, perf_counter() - self._began, problem)
+        seconds = perf_counter() - self._began
+        leave(self._outside)
+        self._statements.record(self._system, self._text, seconds, problem)
 
 
 class Unwatched:
