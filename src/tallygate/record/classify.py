@@ -37,7 +37,7 @@ NETWORK_NAMES: Final = (
     "ProtocolError",
     "ClientPayloadError",
 )
-INVALID_NAMES: Final = ("DecodeError", "DecodingError", "ResponseValidationError")
+INVALID_NAMES: Final = ("DecodeError", "DecodingError", "ResponseValidationError", "UnknownApiResponseError")
 
 
 class Ending(NamedTuple):

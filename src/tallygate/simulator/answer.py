@@ -82,6 +82,8 @@ class Ask:
     stream: bool = False
     include_usage: bool = True
     """False for an OpenAI stream that did not ask for usage."""
+    tells_usage: bool = True
+    """False for an API whose replies never tell it."""
     prompt_tokens: int = 1
     output_limit: int | None = None
     tool: str = "get_weather"
@@ -111,7 +113,7 @@ class Answer:
     @property
     def reports_usage(self) -> bool:
         """Whether usage is part of the reply."""
-        return "no_usage" not in self.marks
+        return self.ask.tells_usage and "no_usage" not in self.marks
 
     @property
     def calls_tool(self) -> bool:

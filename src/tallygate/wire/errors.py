@@ -74,6 +74,14 @@ _MESSAGES: tuple[tuple[re.Pattern[str], ErrorType], ...] = tuple(
 )
 """For providers that have no word of their own; asked only when the status is 400, 403, 413 or 422, or none."""
 
+GEMINI_FILTERED = frozenset(
+    (
+        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION", "MODEL_ARMOR",
+    )
+)  # fmt: skip
+"""Gemini's finish reasons that are filters."""
+
 _MESSAGE_LIMIT = 2000
 _CODE_LIMIT = 100
 

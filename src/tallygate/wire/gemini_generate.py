@@ -7,9 +7,10 @@ from msgspec import Raw
 
 from tallygate.errors import ErrorType
 from tallygate.wire.error_bodies import gemini_error
+from tallygate.wire.errors import GEMINI_FILTERED
 from tallygate.wire.framing import framing_of
 from tallygate.wire.heads import HeadReader, checked_model
-from tallygate.wire.interface import Head, Usage
+from tallygate.wire.interface import Head
 from tallygate.wire.meter import Framing, WireMeter
 from tallygate.wire.partial import Partial, Unreadable
 from tallygate.wire.skim import Path
@@ -87,13 +88,6 @@ class Chunk(msgspec.Struct, rename="camel"):
 
 _chunks = Partial(Chunk)
 _decode = _chunks.decode_strictly
-_FILTERED = frozenset(
-    (
-        "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
-        "IMAGE_RECITATION", "MODEL_ARMOR",
-    )
-)  # fmt: skip
-"""Finish reasons of filters."""
 
 
 class GenerateMeter(WireMeter):
@@ -155,7 +149,7 @@ class GenerateMeter(WireMeter):
             reason = candidate.finish_reason
             if reason:
                 self.complete = True
-                if reason in _FILTERED:
+                if reason in GEMINI_FILTERED:
                     self.filtered(said_something, reason)
 
     def _read_usage(self, usage: UsageMetadata) -> None:

@@ -24,6 +24,7 @@ class GeminiEmbed(Gemini):
             raise InvalidRequest("content: an object is required", "content")
         return Ask(
             model,
+            tells_usage=False,
             prompt_tokens=tokens_of(contents),
             # A batch is told from a single content by the count: 0 stands for the single one.
             count=len(requests) if batch else 0,
