@@ -62,7 +62,7 @@ def _maker(calls: Calls, content: Callable[..., Any], request: Any) -> Callable[
         call = _begin(self, calls, method, str_or_url, options)
         if call is None:
             return await request(self, method, str_or_url, **options)  # type: ignore[no-any-return]  # what it was
-        with call.sending():
+        with call:
             response: ClientResponse = await request(self, method, str_or_url, **options)
         plain = options.get("auto_decompress")
         _watch(response, call, content, self.auto_decompress if plain is None else plain)

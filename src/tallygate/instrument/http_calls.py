@@ -6,8 +6,7 @@ Needs msgspec, so only those who need it import it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -23,6 +22,9 @@ from tallygate.wire.decoding import READABLE
 from tallygate.wire.formats import WIRES
 
 if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
     from tallygate.instrument.patching import Instrumentation
     from tallygate.wire.interface import Meter, Usage, Wire
 
@@ -149,24 +151,24 @@ class _Unasked:
 
 
 class HTTPCall:
-    """One LLM call that is one request: the sending of it, then its reply."""
+    """One LLM call that is one request. Its block is around what sends it and returns when the reply's head is here."""
 
     def __init__(self, call: ObservedCall, wire: Wire) -> None:
         self.observed, self._wire = call, wire
+        self._token: Token[bool] | None = None
 
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Around what sends the request and returns when the head of its reply is here."""
+    def __enter__(self) -> None:
         self.observed.sending()
-        token = inside.set(True)
-        try:
-            yield
-        except BaseException as problem:
+        self._token = inside.set(True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            inside.reset(self._token)
+        if problem is not None:
             self.observed.unanswered(problem)
             self.observed.fail(problem)
-            raise
-        finally:
-            inside.reset(token)
 
     def replied(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,7 +106,7 @@ def _sync_maker(library: ModuleType, calls: Calls) -> Callable[[Any], Any]:
             call = _begin(calls, request)
             if call is None:
                 return send(self, request)
-            with call.sending():
+            with call:
                 response = send(self, request)
             _watch(response, call, library, watched_stream)
             return response
@@ -125,7 +125,7 @@ def _async_maker(library: ModuleType, calls: Calls) -> Callable[[Any], Any]:
             call = _begin(calls, request)
             if call is None:
                 return await send(self, request)
-            with call.sending():
+            with call:
                 response = await send(self, request)
             _watch(response, call, library, watched_stream)
             return response
@@ -138,8 +138,13 @@ def _async_maker(library: ModuleType, calls: Calls) -> Callable[[Any], Any]:
 def _watch(response: Any, call: HTTPCall, library: ModuleType, watched_stream: Callable[..., Any]) -> None:
     """Let the call see the body as it passes."""
     try:
-        headers, status = response.headers, response.status_code
-        kind = headers.get("content-type", "")
+        status, kind, coding = response.status_code, "", ""
+        for name, value in response.headers.raw:  # asking its headers for a name takes much longer
+            match name.lower():
+                case b"content-type":
+                    kind = value.decode("latin-1")
+                case b"content-encoding":
+                    coding = f"{coding}, {value.decode('latin-1')}" if coding else value.decode("latin-1")
         if hasattr(response, "_content"):  # made by a transport that had all of it: a cache, a mock
             body = call.replied(status, kind, "")
             body.feed(response.content)
@@ -148,13 +153,14 @@ def _watch(response: Any, call: HTTPCall, library: ModuleType, watched_stream: C
             return
         # The library's own, for what it asked for and the meters cannot undo: br, zstd.
         decoders = getattr(getattr(library, "_decoders", None), "SUPPORTED_DECODERS", {})
-        body = call.replied(status, kind, headers.get("content-encoding", ""), decoders)
+        body = call.replied(status, kind, coding, decoders)
         response.stream = watched_stream(response.stream, call.observed, body)
     except Exception as problem:
         call.observed.recorder.failed(LLMCall, problem)
         call.observed.ended()
 
 
+@cache
 def _sync_stream(library: ModuleType) -> Callable[..., Any]:
     class WatchedStream(library.SyncByteStream):  # type: ignore[misc, name-defined]  # of either library
         """The stream of a reply, each piece seen as it is read."""
@@ -181,6 +187,7 @@ def _sync_stream(library: ModuleType) -> Callable[..., Any]:
     return WatchedStream
 
 
+@cache
 def _async_stream(library: ModuleType) -> Callable[..., Any]:
     class WatchedAsyncStream(library.AsyncByteStream):  # type: ignore[misc, name-defined]  # of either library
         """The same for asynchronous ones."""
