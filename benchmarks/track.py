@@ -85,6 +85,46 @@ def in_context(tally: Tally) -> Callable[[], None]:
     return call
 
 
+def query(tally: Tally) -> Callable[[], None]:
+    """A statement."""
+
+    def call() -> None:
+        with tally.track_query("find_user", system="postgresql", table="users", operation="select"):
+            pass
+
+    return call
+
+
+def tool_call(tally: Tally) -> Callable[[], None]:
+    """A call of a tool."""
+
+    def call() -> None:
+        with tally.track_tool_call("search", server="docs", agent_id="a1"):
+            pass
+
+    return call
+
+
+def http_request(tally: Tally) -> Callable[[], None]:
+    """A request that is served, with its status and a size."""
+
+    def call() -> None:
+        with tally.track_http_request("GET", "/users/{id}") as request:
+            request.status_code, request.response_size = 200, 2048
+
+    return call
+
+
+def cache_look(tally: Tally) -> Callable[[], None]:
+    """A hit in a cache."""
+
+    def call() -> None:
+        with tally.track_cache("answers") as look:
+            look.hit()
+
+    return call
+
+
 def best(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Nanoseconds per call of each, loop overhead subtracted, rounds interleaved."""
     lowest = dict.fromkeys(functions, float("inf"))
@@ -109,6 +149,10 @@ def main() -> None:
             "tallygate, a stream in a with block": streamed(tally),
             "tallygate, a call in a context": in_context(tally),
             "tallygate, switched off": tracked(off),
+            "tallygate, a query": query(tally),
+            "tallygate, a tool call": tool_call(tally),
+            "tallygate, an HTTP request": http_request(tally),
+            "tallygate, a look into a cache": cache_look(tally),
             "prometheus_client, ten updates": ten_updates(),
         }
     )

@@ -21,7 +21,7 @@ def _texts(example: str) -> Check:
     def check(value: Any) -> str | None:
         if isinstance(value, (str, bytes)) or not isinstance(value, Collection):
             return f"give several in a list, as in {example}"
-        wrong = [one for one in value if not isinstance(one, str) or not one]
+        wrong = [one for one in value if not isinstance(one, str)]
         return f"{_shown(wrong[0])} in it is no name; give names, as in {example}" if wrong else None
 
     return check

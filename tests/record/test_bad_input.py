@@ -43,7 +43,8 @@ class Unspeakable:
 
 BAD: dict[str, Any] = {
     "none": None, "zero": 0, "negative": -1, "a truth": True, "nan": math.nan, "infinite": math.inf, "huge": 10**400,
-    "a list": ["x"], "a dict": {}, "bytes": b"\xff", "surrogate": "\ud800", "nul": "a\0b", "10 kB": "x" * 10_000,
+    "too long": 10**5000, "a list": ["x"], "a dict": {}, "bytes": b"\xff", "surrogate": "\ud800", "nul": "a\0b",
+    "10 kB": "x" * 10_000,
     "an object": object(), "no text": Unspeakable(), "a type": int, "a number": 1.5, "empty": "", "text": "nonsense",
 }  # fmt: skip
 WRITING = [name for name in tallygate.__all__ if name.startswith(("track_", "record_", "set_"))]

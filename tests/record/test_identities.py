@@ -126,7 +126,7 @@ def test_a_context_knows_who_is_asking(make_tally: Make) -> None:
         ({"user": "raw"}, "identities: 'user' is no identity; they are user_id, api_key_id, session_id"),
         ({"user_id": "top:0"}, "identities: user_id is 'top:0'; say raw, hashed, or top:N with N from 1 to 10,000"),
         ({"user_id": "top:10001"}, "identities: user_id is 'top:10001'; say raw"),
-        ({"user_id": True}, "identities: user_id is True; say raw"),
+        ({"user_id": "Raw"}, "identities: user_id is 'Raw'; say raw"),
     ],
 )
 def test_wrong_modes(modes: dict[str, str], message: str) -> None:

@@ -44,7 +44,7 @@ class HTTPRequestTracker(Tracker):
         """A status as its label: three digits, or 'other'."""
         if type(status) is int and 100 <= status <= 599:
             return str(status)
-        digits = str(int(status)) if isinstance(status, int) else status
+        digits = str(int(status)) if isinstance(status, int) and 100 <= status <= 999 else status
         if isinstance(digits, str) and len(digits) == 3 and digits.isascii() and digits.isdecimal():
             return digits
         problem = ValueError(f"status_code {shown(status)} is no HTTP status")

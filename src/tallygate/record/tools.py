@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from tallygate.context import current
 from tallygate.errors import TOOL_ERROR_TYPES, ToolErrorType
@@ -16,7 +16,9 @@ from tallygate.record.tracker import Tracker, outcome_of
 if TYPE_CHECKING:
     from tallygate.context import Dimensions
 
-    ToolLabels = tuple[str, str, tuple[str | None, ...], Dimensions | None, tuple[tuple[str, str | None], ...]]
+    ToolKey = tuple[
+        type[ToolCall], str, str, *tuple[str | None, ...], Dimensions | None, tuple[tuple[str, str | None], ...]
+    ]
 
 MCP_METHODS: Final = frozenset(
     {
@@ -73,18 +75,17 @@ class ToolCallTracker(Tracker):
     """One call of a tool. An exception that leaves the block is the tool's, unless it says otherwise."""
 
     fact = ToolCall
-    __slots__ = ("_labels", "request_size", "response_size")
+    __slots__ = ("request_size", "response_size")
 
-    def __init__(self, recorder: Recording, labels: ToolLabels) -> None:
-        super().__init__(recorder, (ToolCall, *labels))
-        self._labels = labels
+    def __init__(self, recorder: Recording, key: ToolKey) -> None:
+        super().__init__(recorder, key)
         self.request_size: int | None = None
         """Bytes of the arguments; None when not known."""
         self.response_size: int | None = None
         """Bytes of the result; None when not known."""
 
     def find(self, recorder: Recording) -> Place:
-        server, tool, given, context, custom = self._labels
+        _, server, tool, *given, context, custom = cast("ToolKey", self.key)
         around = dict(context or ())
         known = [
             around.pop(name, "") if value is None else value for name, value in zip(_OF_AGENTS, given, strict=True)
@@ -109,6 +110,8 @@ class ToolCallTracker(Tracker):
         return self._record((outcome, error_type), self.request_size, self.response_size)
 
     def _end(self, problem: BaseException | None) -> bool:
+        if problem is None:
+            return self._record(("completed", ""), self.request_size, self.response_size)
         return self.finish(tool_error_of(problem), outcome_of(problem))
 
 
@@ -209,9 +212,10 @@ class ToolRecording(Recording):
 
         What is None comes from the ``context``. custom: values of the configured custom labels.
         """
-        given = (agent_id, agent_name, agent_type, route, source)
-        labels = self.identified(custom) if custom or self.identities is not None else custom
-        return ToolCallTracker(self, (server, tool, given, current.get(), tuple(labels.items())))
+        labels = tuple(self.identified(custom).items()) if custom or self.identities is not None else ()
+        return ToolCallTracker(
+            self, (ToolCall, server, tool, agent_id, agent_name, agent_type, route, source, current.get(), labels)
+        )
 
     def track_mcp_operation(self, side: str, server: str, method: str, tool: str = "") -> MCPOperationTracker:
         """A tracker for one request of the protocol. side: client or server. tool: for tools/call."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from tallygate.declare import Fact
 from tallygate.ledger.interface import ELAPSED, Elapsed, Value
 from tallygate.record.classify import is_cancellation
 from tallygate.record.default import default
+from tallygate.record.recording import SURELY_FITS
 
 if TYPE_CHECKING:
     from tallygate.ledger.interface import Activity
     from tallygate.record.places import Place
     from tallygate.record.recording import Recording
+
+
+PLAIN: Final = (int, float)
 
 
 class Tracker:
@@ -97,10 +101,12 @@ class Tracker:
         self._over = True
         try:
             row = self._place.ended(ending)
-            if measures:
-                finished = activity.finish(row, *recorder.checked(self.fact, (*self.clock, *measures)))
-            else:
-                finished = activity.finish(row, *self.clock)
+            for value in measures:
+                if value is not None and not (type(value) in PLAIN and 0 <= value <= SURELY_FITS):
+                    # With the duration before them, as in every fact that has measures.
+                    measures = tuple(recorder.checked(self.fact, (None, *measures))[1:])
+                    break
+            finished = activity.finish(row, *self.clock, *measures)
             if finished and recorder.exemplar is not None:
                 trace = recorder.exemplar()
                 if trace is not None:
