@@ -356,7 +356,7 @@ from tallygate import instrument
 from tallygate.instrument.registries import TallyCollector
 
 jobs = prometheus_client.Counter("jobs", "Jobs")
-tally = tallygate.init(path=os.path.abspath("ledger"), capacity_bytes=16 << 20)
+tally = tallygate.init(path=os.path.abspath("ledger"), capacity_bytes=16 << 20, implementation="native")
 instrument.prometheus_client(in_registry=False)
 if (child := os.fork()) == 0:
     jobs.inc(2)
