@@ -15,7 +15,7 @@ class CacheTracker(Tracker):
     """
 
     fact = CacheLookup
-    clock = ()
+    timed = False
     __slots__ = ()
 
     def find(self, recorder: Recording) -> Place:

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from tallygate.declare import Fact
-from tallygate.ledger.interface import ELAPSED, Elapsed, Value
+from tallygate.ledger.interface import ELAPSED, Value
 from tallygate.record.classify import is_cancellation
 from tallygate.record.default import default
 from tallygate.record.recording import SURELY_FITS
@@ -32,8 +32,8 @@ class Tracker:
 
     fact: ClassVar[type[Fact]]
     """What is recorded."""
-    clock: ClassVar[tuple[Elapsed, ...]] = (ELAPSED,)
-    """Its measures before those that the program tells: the duration, where it has one."""
+    timed: ClassVar[bool] = True
+    """Whether its first measure is its duration."""
 
     __slots__ = ("__weakref__", "_activity", "_over", "_place", "_recorder", "key")
 
@@ -100,13 +100,14 @@ class Tracker:
             return False
         self._over = True
         try:
-            row = self._place.ended(ending)
+            place = self._place
+            row = place.endings.get(ending) or place.ended(ending)
             for value in measures:
                 if value is not None and not (type(value) in PLAIN and 0 <= value <= SURELY_FITS):
                     # With the duration before them, as in every fact that has measures.
                     measures = tuple(recorder.checked(self.fact, (None, *measures))[1:])
                     break
-            finished = activity.finish(row, *self.clock, *measures)
+            finished = activity.finish(row, ELAPSED, *measures) if self.timed else activity.finish(row)
             if finished and recorder.exemplar is not None:
                 trace = recorder.exemplar()
                 if trace is not None:
@@ -127,8 +128,7 @@ class Tracker:
         self._over = True
         return self._activity is None or self._activity.finish()
 
-    def __enter__(self) -> Self:
-        return self.start()
+    __enter__ = start
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
