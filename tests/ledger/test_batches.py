@@ -36,6 +36,7 @@ class Steps(Calls):
         self.first: Row = ledger.tables[2].row("first")
         self.all: Row = ledger.tables[2].row("all")
         self.batch: Batch = self.form.batch(
+            self,
             ((READ, TOKENS), (WRITTEN, TOKENS), (CACHED, (STARTED, MIDDLE))),
             ((self.first, ((STARTED, MIDDLE),)), (self.all, ((STARTED, ENDED), BYTES))),
         )
@@ -96,6 +97,16 @@ def test_what_is_unset_or_no_observation(
     assert (steps.cells[0], steps.dropped) == (1, dropped)
 
 
+def test_drafts_start_where_they_are_made(steps: Steps) -> None:
+    draft = steps.batch.start()
+    assert (draft.owner, steps.gauge, steps.asked) == (steps, 1, [])
+    assert draft.close(None) is True
+    steps.place = "elsewhere"
+    moved = steps.batch.start()
+    assert (steps.asked, steps.gauge) == ([("moved", "elsewhere")], 1)
+    assert moved.close(None) is True
+
+
 def test_a_draft_that_does_not_derive_is_for_finish(steps: Steps) -> None:
     draft = steps.draft().start()
     assert steps.batch.close(draft, 1.0, 1.5, 2.0, None, 1) is True
@@ -107,7 +118,7 @@ def test_a_draft_that_does_not_derive_is_for_finish(steps: Steps) -> None:
 def test_a_batch_of_nothing_but_the_draft(steps: Steps) -> None:
     draft = steps.draft().start()
     assert draft.count(READ, 1, WRITTEN, 2) is True
-    assert steps.form.batch((), ()).close(draft) is True
+    assert steps.form.batch(None, (), ()).close(draft) is True
     assert (steps.cells[0], steps.cells[2], draft.over) == (1, 1, True)
 
 
@@ -138,23 +149,23 @@ def test_what_cannot_be_closed(steps: Steps) -> None:
         (((READ, -1),), (), IndexError, "numbered from 0 to 31"),
         ((), ((0, 32),), IndexError, "numbered from 0 to 31"),
         ((), (0, 1, 2), ValueError, "no more sources than a row has measures"),
-        ([], (), TypeError, "takes a tuple of measures"),
+        ([], (), TypeError, "takes an owner, a tuple of measures"),
     ],
 )
 def test_batches_that_cannot_be(
     steps: Steps, measures: Any, sources: tuple[Source, ...], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        steps.form.batch(measures, ((steps.first, sources),))
+        steps.form.batch(None, measures, ((steps.first, sources),))
 
 
 def test_batches_of_too_much(steps: Steps) -> None:
     with pytest.raises(ValueError, match="16 rows at most"):
-        steps.form.batch((), ((steps.first, ()),) * 17)
+        steps.form.batch(None, (), ((steps.first, ()),) * 17)
     with pytest.raises(ValueError, match="24 measures at most"):
-        steps.form.batch(((COST, 0),) * 25, ())
+        steps.form.batch(None, ((COST, 0),) * 25, ())
     with pytest.raises(TypeError):
-        steps.form.batch((), ((object(), ()),))  # type: ignore[arg-type]  # the point of the test
+        steps.form.batch(None, (), ((object(), ()),))  # type: ignore[arg-type]  # the point of the test
 
 
 class Linking:

@@ -19,7 +19,7 @@ log = structlog.get_logger("tallygate.gateway")
 
 async def handle(parts: Parts, exchange: Exchange) -> None:
     """Serve a request and record it. Raises CutConnection when its answer has begun and cannot be finished."""
-    in_flight = parts.tally.http_in_flight()
+    in_flight = parts.recording.begin()
     if b"traceparent" in exchange.headers:
         note_caller_span(exchange.headers[b"traceparent"])
     try:

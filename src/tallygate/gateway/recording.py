@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tallygate.errors import ErrorType
-from tallygate.facts import GatewayPhase, HTTPRequest, LLMCall
+from tallygate.facts import GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall
 from tallygate.gateway.phases import SMOOTH, record_phases
 from tallygate.record.measures import (
     CACHE_READ_TOKENS,
@@ -17,17 +17,18 @@ from tallygate.record.measures import (
     REASONING_TOKENS,
     TIME_TO_HEADERS,
 )
-from tallygate.record.nothing import NO_CALL
+from tallygate.record.nothing import NO_ACTIVITY, NO_CALL
 from tallygate.record.recorder import MOST_BINDINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tallygate.gateway.dimensions import HeaderDimensions
     from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.routes import Route
     from tallygate.gateway.routing import Deployment
-    from tallygate.ledger.interface import Batch
+    from tallygate.ledger.interface import Activity, Batch
     from tallygate.record import LLMCallTracker
-    from tallygate.record.binding import Binding
     from tallygate.tally import Tally
     from tallygate.wire.interface import Head
 
@@ -71,37 +72,40 @@ class Recording:
     one call of the ledger; the facts are the same as those of a rough one.
     """
 
+    __slots__ = ("_dimensions", "_enabled", "_known", "_tally", "begin")
+
     def __init__(self, tally: Tally, dimensions: HeaderDimensions | None = None) -> None:
         """dimensions: read from requests' headers, if any are configured."""
-        self._tally, self._dimensions = tally, dimensions
-        self._known: dict[Labels, tuple[Binding, Batch]] = {}
+        self._tally, self._dimensions, self._enabled = tally, dimensions, tally.enabled
+        self._known: dict[Labels, Batch] = {}
+        self.begin: Callable[[], Activity] = tally.tables[HTTPInFlight].row().begin if tally.enabled else _nothing
+        """Counts a request as being served, until the result is finished."""
 
     def start_call(self, exchange: Exchange, deployment: Deployment, head: Head) -> LLMCallTracker:
         """Start the clock of the request's call, and count it as going on."""
-        if not self._tally.enabled:
+        if not self._enabled:
             return NO_CALL
-        route = exchange.route
-        labels = (deployment.provider.name, deployment.label, route.template, head.stream)
-        known = self._known.get(labels) or self._learn(labels, route)
-        if known is None:
+        known = deployment.streams if head.stream else deployment.wholes
+        batch = exchange.batch = known.get(exchange.route.template) or self._learn(exchange.route, deployment, head)
+        if batch is None:
             return NO_CALL
-        binding, exchange.batch = known
         dimensions = None if self._dimensions is None else self._dimensions.read(exchange.headers)
         if not dimensions:
-            return binding.draft(binding, None).start()
-        assert route.wire is not None
+            return batch.start()  # type: ignore[return-value]  # of the kind that its form makes
+        wire = exchange.route.wire
+        assert wire is not None
         return self._tally.track_llm_call(
             deployment.provider.name,
             deployment.label,
-            operation=route.wire.operation,
-            endpoint=route.endpoint,
+            operation=wire.operation,
+            endpoint=exchange.route.endpoint,
             stream=head.stream,
             **dimensions,
         ).start()
 
     def record(self, exchange: Exchange) -> None:
         """A request has ended just now."""
-        if not self._tally.enabled:
+        if not self._enabled:
             return
         ended_at, batch, meter = perf_counter(), exchange.batch, exchange.meter
         usage = None if meter is None else meter.usage
@@ -130,9 +134,18 @@ class Recording:
         except Exception as problem:
             self._tally.failed(HTTPRequest, problem)
 
-    def _learn(self, labels: Labels, route: Route) -> tuple[Binding, Batch] | None:
-        """The rows of calls with these labels, and how smooth requests with such a call end; None when that fails."""
-        provider, model, template, stream = labels
+    def _learn(self, route: Route, deployment: Deployment, head: Head) -> Batch | None:
+        """How such calls start, and how they end when all goes well; None when they cannot be recorded."""
+        provider, model, template, stream = labels = (
+            deployment.provider.name,
+            deployment.label,
+            route.template,
+            head.stream,
+        )
+        known = deployment.streams if stream else deployment.wholes
+        if labels in self._known:  # of another deployment: those of models that are not configured are made anew
+            batch = known[template] = self._known[labels]
+            return batch
         tables, in_words = self._tally.tables, "true" if stream else "false"
         assert route.wire is not None
         try:
@@ -144,14 +157,14 @@ class Recording:
             ]
             attempt = binding.attempt_row(200, "")
             request = tables[HTTPRequest].row(route.method, template, "200")
-            batch = binding.form.batch(OF_CALL, (*phases, (attempt, OF_ATTEMPT), (request, OF_REQUEST)))
+            batch = binding.form.batch(binding, OF_CALL, (*phases, (attempt, OF_ATTEMPT), (request, OF_REQUEST)))
         except Exception as problem:
             self._tally.failed(LLMCall, problem)
             return None
         if len(self._known) >= MOST_BINDINGS:
             self._known.clear()
-        self._known[labels] = binding, batch
-        return binding, batch
+        self._known[labels] = known[template] = batch
+        return batch
 
     def _record_rough(self, exchange: Exchange, ended_at: float) -> None:
         """Any other exchange: fact by fact."""
@@ -204,3 +217,7 @@ def _record_call(exchange: Exchange, call: LLMCallTracker, ended_at: float) -> N
         )
     call.overhead(ended_at - exchange.started_at - exchange.waited)
     call.finish(outcome=exchange.outcome, status_code=status_code, error_type=exchange.error_type)
+
+
+def _nothing() -> Activity:
+    return NO_ACTIVITY

@@ -1,11 +1,12 @@
 """Which provider serves a model: exact name, ``provider/model``, alias, else whoever speaks the API that was called."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.providers import Provider
 from tallygate.gateway.refusal import Refusal
+from tallygate.ledger.interface import Batch
 
 UNKNOWN_MODEL = "other"
 """The label of a model that neither the configuration nor the price catalogue knows."""
@@ -20,6 +21,10 @@ class Deployment:
     """The name to ask the provider for."""
     label: str
     """The name on labels: bounded by the configuration and the price catalogue, whatever clients send."""
+    wholes: dict[str, Batch] = field(default_factory=dict, compare=False, repr=False)
+    """How calls whose replies come whole are recorded, by the path they came to: kept for ``Recording``."""
+    streams: dict[str, Batch] = field(default_factory=dict, compare=False, repr=False)
+    """The same for streams."""
 
 
 class Router:

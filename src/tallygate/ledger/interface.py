@@ -169,9 +169,12 @@ class Form(Protocol):
         """A new draft, of the form's kind, that has not started. place: where it is made."""
 
     def batch(
-        self, measures: tuple[tuple[int, Source], ...], rows: tuple[tuple[Row, tuple[Source, ...]], ...]
+        self,
+        owner: object,
+        measures: tuple[tuple[int, Source], ...],
+        rows: tuple[tuple[Row, tuple[Source, ...]], ...],
     ) -> "Batch":
-        """The end of drafts to this table, together with records into rows of any table.
+        """Drafts of this form for an owner, and their end together with records into rows of any table.
 
         measures: of the draft, by index. rows: each with the sources of its measures, in the order of ``Row.record``.
         Values are numbered from 0 to 31; there are 16 rows and 64 sources at most. Raises TypeError, ValueError or
@@ -181,6 +184,9 @@ class Form(Protocol):
 
 class Batch(Protocol):
     """Records that always end together: a draft, and rows of other tables."""
+
+    def start(self) -> "Draft":
+        """A new draft, made without a place and started."""
 
     def close(self, draft: "Draft", *values: Value) -> bool:
         """Set the draft's measures, record into the rows, then end the draft as leaving its block does.

@@ -62,16 +62,19 @@ class Form:
         return draft
 
     def batch(
-        self, measures: tuple[tuple[int, Source], ...], rows: tuple[tuple[RowProtocol, tuple[Source, ...]], ...]
+        self,
+        owner: object,
+        measures: tuple[tuple[int, Source], ...],
+        rows: tuple[tuple[RowProtocol, tuple[Source, ...]], ...],
     ) -> Batch:
         from tallygate.ledger.python import Row as OwnRow  # python.py imports this module
 
         if not isinstance(measures, tuple) or not isinstance(rows, tuple):
-            raise TypeError("batch() takes a tuple of measures and a tuple of rows")
+            raise TypeError("batch() takes an owner, a tuple of measures and a tuple of rows")
         own = tuple((row, sources) for row, sources in rows if isinstance(row, OwnRow))
         if len(own) < len(rows):
             raise TypeError("batch() takes rows of a ledger")
-        return Batch(self, measures, own)
+        return Batch(self, owner, measures, own)
 
 
 class Draft:
@@ -280,15 +283,16 @@ NOT_A_NUMBER: Final = float("nan")
 class Batch:
     """The end of a draft, and records into rows of other tables."""
 
-    __slots__ = ("_count", "_measures", "_rows", "_table")
+    __slots__ = ("_count", "_form", "_measures", "_owner", "_rows")
 
     def __init__(
         self,
         form: Form,
+        owner: object,
         measures: tuple[tuple[int, Source], ...],
         rows: tuple[tuple[Row, tuple[Source, ...]], ...],
     ) -> None:
-        self._table, self._measures, self._rows = form.row.table, measures, rows
+        self._form, self._owner, self._measures, self._rows = form, owner, measures, rows
         for measure, _ in measures:
             form.schema(measure)
         sources = [source for _, source in measures] + [source for _, of_row in rows for source in of_row]
@@ -303,10 +307,13 @@ class Batch:
             raise IndexError(f"the values of a batch are numbered from 0 to {MOST_VALUES - 1}")
         self._count = max(numbers, default=-1) + 1
 
+    def start(self) -> Draft:
+        return self._form.draft(self._owner, None).start()
+
     def close(self, draft: DraftProtocol, *values: Value) -> bool:
         if len(values) != self._count:
             raise TypeError(f"close() takes a draft and {self._count} values ({len(values) + 1} arguments given)")
-        if not isinstance(draft, Draft) or not draft.goes_to(self._table):
+        if not isinstance(draft, Draft) or not draft.goes_to(self._form.row.table):
             raise TypeError("close() takes a draft to the batch's own table")
         if draft.over:
             return False

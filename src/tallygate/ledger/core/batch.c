@@ -1,4 +1,4 @@
-/* Batch: the last measures and the end of a draft, and records into rows of other tables: one call for all of them. */
+/* Batch: the start of a draft; its last measures, its end and records into rows of other tables in one call. */
 #include "draft.h"
 
 #define MOST_VALUES 32u
@@ -14,7 +14,8 @@ typedef struct { /* a value, or the difference of two */
 
 typedef struct {
     PyObject_HEAD
-    Row *row; /* of the table that the drafts go to */
+    Form *form;
+    PyObject *owner; /* of the drafts it starts */
     uint32_t value_count, put_count, line_count, source_count;
     uint32_t measures[MOST_MEASURES]; /* of the draft; their sources come first */
     Row *lines[MOST_LINES];
@@ -87,23 +88,40 @@ static int parse_lines(Batch *batch, PyObject *lines) {
 }
 
 PyObject *batch_new(Form *form, PyObject *const *args, Py_ssize_t count) {
-    if (count != 2 || !PyTuple_Check(args[0]) || !PyTuple_Check(args[1]))
-        return PyErr_Format(PyExc_TypeError, "batch() takes a tuple of measures and a tuple of rows");
+    if (count != 3 || !PyTuple_Check(args[1]) || !PyTuple_Check(args[2]))
+        return PyErr_Format(PyExc_TypeError, "batch() takes an owner, a tuple of measures and a tuple of rows");
     Batch *batch = (Batch *)PyType_GenericAlloc(BatchType, 0);
     if (batch == NULL) return NULL;
-    Py_INCREF((PyObject *)form->row), batch->row = form->row;
-    if (parse_puts(batch, form, args[0]) != 0 || parse_lines(batch, args[1]) != 0) {
+    Py_INCREF((PyObject *)form), batch->form = form;
+    Py_INCREF(args[0]), batch->owner = args[0];
+    if (parse_puts(batch, form, args[1]) != 0 || parse_lines(batch, args[2]) != 0) {
         Py_DECREF((PyObject *)batch);
         return NULL;
     }
     return (PyObject *)batch;
 }
 
+static int batch_traverse(Batch *batch, visitproc visit, void *arg) {
+    Py_VISIT((PyObject *)batch->form);
+    Py_VISIT(batch->owner);
+    Py_VISIT((PyObject *)Py_TYPE((PyObject *)batch));
+    return 0;
+}
+
+static int batch_clear(Batch *batch) {
+    PyObject *owner = batch->owner;
+    batch->owner = none();
+    Py_XDECREF(owner);
+    return 0;
+}
+
 static void batch_dealloc(Batch *batch) {
     PyTypeObject *type = Py_TYPE((PyObject *)batch);
+    PyObject_GC_UnTrack(batch);
     for (uint32_t i = 0; i < batch->line_count; i++) Py_DECREF((PyObject *)batch->lines[i]);
-    Py_DECREF((PyObject *)batch->row);
-    PyObject_Free(batch);
+    Py_XDECREF((PyObject *)batch->form);
+    Py_XDECREF(batch->owner);
+    PyObject_GC_Del(batch);
     Py_DECREF((PyObject *)type);
 }
 
@@ -124,12 +142,22 @@ static int value_from(const Source *source, const Measure *measure, PyObject *co
     return outcome;
 }
 
+static PyObject *batch_start(Batch *self, PyObject *unused) {
+    (void)unused;
+    Draft *draft = draft_new(self->form, self->owner, Py_None);
+    if (draft == NULL) return NULL;
+    PyObject *started = draft_start(draft, NULL);
+    Py_DECREF((PyObject *)draft);
+    return started;
+}
+
 static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t count) {
     if (unlikely(count != (Py_ssize_t)self->value_count + 1))
         return PyErr_Format(PyExc_TypeError, "close() takes a draft and %u values (%zd arguments given)",
                             self->value_count, count);
+    const Shape *shape = self->form->row->shape;
     Draft *draft = (Draft *)args[0];
-    if (unlikely(!PyObject_TypeCheck(args[0], DraftType) || draft->form->row->shape != self->row->shape))
+    if (unlikely(!PyObject_TypeCheck(args[0], DraftType) || draft->form->row->shape != shape))
         return PyErr_Format(PyExc_TypeError, "close() takes a draft to the batch's own table");
     if (unlikely(draft_over(draft))) {
         Py_INCREF(Py_False);
@@ -142,7 +170,7 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
     int64_t units, dropped = 0;
     for (uint32_t i = 0; i < self->put_count; i++) {
         uint32_t index = self->measures[i];
-        int outcome = value_from(source++, &self->row->shape->recorded[index], values, &units);
+        int outcome = value_from(source++, &shape->recorded[index], values, &units);
         if (likely(outcome == VALUE_GOOD)) put_units(draft, index, units);
         dropped += outcome == VALUE_BAD;
     }
@@ -162,24 +190,29 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
         }
     }
     dropped += grow_all(growths, growing);
-    if (unlikely(dropped)) count_dropped(self->row->shape->book, dropped);
+    if (unlikely(dropped)) count_dropped(shape->book, dropped);
     if (draft_leave(draft) != 0) return NULL;
     Py_INCREF(Py_True);
     return Py_True;
 }
 
 static PyMethodDef methods[] = {
+    {"start", (PyCFunction)batch_start, METH_NOARGS, "A draft for the owner, made and started where it is called."},
     {"close", (PyCFunction)(void (*)(void))batch_close, METH_FASTCALL, "End a draft, and record into all rows."},
     {NULL, NULL, 0, NULL},
 };
 static PyType_Slot slots[] = {
     {Py_tp_dealloc, batch_dealloc},
+    {Py_tp_traverse, batch_traverse},
+    {Py_tp_clear, batch_clear},
     {Py_tp_methods, methods},
     {Py_tp_doc, "The end of a draft, and records into rows of other tables."},
     {0, NULL},
 };
 static PyType_Spec spec = {"tallygate.ledger._core.Batch", sizeof(Batch), 0,
-                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE, slots};
+                           Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                               Py_TPFLAGS_IMMUTABLETYPE,
+                           slots};
 
 PyTypeObject *make_batch_type(PyObject *module) {
     return BatchType = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);

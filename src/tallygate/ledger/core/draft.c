@@ -128,7 +128,7 @@ static PyObject *draft_enter(Draft *self, PyObject *unused) {
     return (PyObject *)self;
 }
 
-static PyObject *draft_start(Draft *self, PyObject *unused) {
+PyObject *draft_start(Draft *self, PyObject *unused) {
     if (!draft_over(self) && !self->begun) self->held = 1;
     return draft_enter(self, unused);
 }

@@ -104,14 +104,18 @@ static void form_dealloc(Form *form) {
     Py_DECREF((PyObject *)type);
 }
 
+Draft *draft_new(Form *form, PyObject *owner, PyObject *place) {
+    Draft *draft = (Draft *)PyType_GenericAlloc(form->kind, 0);
+    if (draft == NULL) return NULL;
+    Py_INCREF((PyObject *)form), draft->form = form;
+    Py_INCREF(owner), draft->owner = owner;
+    Py_INCREF(place), draft->place = place;
+    return draft;
+}
+
 static PyObject *form_draft(Form *self, PyObject *const *args, Py_ssize_t count) {
     if (unlikely(count != 2)) return PyErr_Format(PyExc_TypeError, "draft() takes an owner and a place");
-    Draft *draft = (Draft *)PyType_GenericAlloc(self->kind, 0);
-    if (draft == NULL) return NULL;
-    Py_INCREF((PyObject *)self), draft->form = self;
-    Py_INCREF(args[0]), draft->owner = args[0];
-    Py_INCREF(args[1]), draft->place = args[1];
-    return (PyObject *)draft;
+    return (PyObject *)draft_new(self, args[0], args[1]);
 }
 
 static PyMethodDef form_methods[] = {
