@@ -64,10 +64,10 @@ def simulator() -> Iterator[Simulator]:
         yield simulator
 
 
-def client_of(simulator: Simulator, *, seconds: float = 30, **options: Any) -> Client:
+def client_of(simulator: Simulator, seconds: float = 30, **options: Any) -> Client:
     given = {"client_args": {"verify": PLAIN}, "async_client_args": {"ssl": PLAIN}, "retry_options": ONCE, **options}
-    options = types.HttpOptions(base_url=simulator.url, timeout=int(1000 * seconds), **given)
-    return Client(api_key="key", http_options=options)
+    http_options = types.HttpOptions(base_url=simulator.url, timeout=int(1000 * seconds), **given)
+    return Client(api_key="key", http_options=http_options)
 
 
 def behaviours_of(way: Callable[..., Any], first: Callable[..., Any]) -> list[str]:
@@ -115,7 +115,7 @@ async def test_the_page_says_what_was_served_to_coroutines(
     models = {behaviour: new_model("gemini", behaviour) for behaviour in behaviours_of(way, first)}
 
     http = httpx2.AsyncClient(verify=PLAIN)
-    given = {"httpx_async_client": http} if transport == "httpx" else {}
+    given: Any = {"httpx_async_client": http} if transport == "httpx" else {}
 
     async def ask(behaviour: str) -> None:
         try:
@@ -123,7 +123,7 @@ async def test_the_page_says_what_was_served_to_coroutines(
         except Exception:
             assert behaviour in FAILING
 
-    patient, hasty = client_of(simulator, **given), client_of(simulator, seconds=0.5, **given)
+    patient, hasty = client_of(simulator, **given), client_of(simulator, 0.5, **given)
     with closing(Tally(capacity_bytes=16 << 20, known_models=models.values())) as tally, patient, hasty:
         async with http, patient.aio, hasty.aio:
             with instrument.google_genai(tally=tally):

@@ -149,10 +149,12 @@ class Embed:
         usage = known.get("usage_metadata")
         tokens = None if usage is None else members(usage).get("prompt_token_count")
         if tokens is None:
-            statistics = [members(one).get("statistics") for one in known.get("embeddings") or ()]
-            counts = [one and members(one).get("token_count") for one in statistics]
+            counts: list[Any] = []
+            for one in known.get("embeddings") or ():
+                statistics = members(one).get("statistics")
+                counts.append(statistics and members(statistics).get("token_count"))
             if counts and None not in counts:
-                tokens = int(sum(map(float, counts)))
+                tokens = int(sum(counts))
         if tokens is not None:
             call.usage(gemini_usage([None] * 5, (tokens, None, None, None, None)))
 
