@@ -43,18 +43,22 @@ class context:
         session_id: str | None = None,
         **custom: str | None,
     ) -> None:
-        given = (
-            ("route", route),
-            ("agent_id", agent_id),
-            ("agent_name", agent_name),
-            ("agent_type", agent_type),
-            ("external_agent_id", external_agent_id),
-            ("source", source),
-            *custom.items(),
-        )
-        self._dimensions: Dimensions = tuple(
-            [(name, value if type(value) is str else _text(value)) for name, value in given if value is not None]
-        )
+        given = []  # one by one, as most are not told
+        if route is not None:
+            given.append(("route", _text(route)))
+        if agent_id is not None:
+            given.append(("agent_id", _text(agent_id)))
+        if agent_name is not None:
+            given.append(("agent_name", _text(agent_name)))
+        if agent_type is not None:
+            given.append(("agent_type", _text(agent_type)))
+        if external_agent_id is not None:
+            given.append(("external_agent_id", _text(external_agent_id)))
+        if source is not None:
+            given.append(("source", _text(source)))
+        if custom:
+            given += [(name, _text(value)) for name, value in custom.items() if value is not None]
+        self._dimensions: Dimensions = tuple(given)
         self._token: Token[Dimensions | None] | None = None
         self._identities: identities.Given | None = None
         if not (user_id is api_key_id is session_id is None) and identities.turned_on.total():
@@ -86,8 +90,10 @@ class context:
 
 def _text(value: object) -> str:
     """A dimension's value that is no plain string, as one."""
+    if isinstance(value, str):
+        return value
     try:
-        return value if isinstance(value, str) else str(value)
+        return str(value)
     except Exception:
         _log.exception("a %s in a context has no text; it counts as not told", type(value).__name__)
         return ""
