@@ -281,6 +281,25 @@ def test_what_the_meters_cannot_undo_is_undone_by_the_librarys_own_decoder(tally
     assert page.total("tallygate_llm_tokens_total", type="output") == 2
 
 
+@pytest.mark.parametrize(
+    "defect", ["tallygate.wire.meter.WireMeter.feed", "tallygate.wire.openai_chat.OpenAIChat.meter"]
+)
+def test_a_defect_of_the_meters_is_nothing_to_the_program(
+    client: httpx.Client, tally: Tally, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, defect: str
+) -> None:
+    def broken(*given: object, **named: object) -> None:
+        raise RuntimeError("a defect")
+
+    model = new_model("gpt")
+    expected = bare(client, CHAT_STREAM, model)
+    monkeypatch.setattr(defect, broken)
+    assert client.post("/v1/chat/completions", content=CHAT_STREAM.json_for(model)).content == expected
+    page = page_of(tally)
+    assert page.total("tallygate_dropped_observations_total", fact="LLMCall", reason="internal") == 1
+    assert page.total("tallygate_llm_calls_total") == 1
+    assert page.total("tallygate_llm_calls_in_flight") == 0
+
+
 def test_everywhere_and_taken_back(tally: Tally) -> None:
     url = "https://api.openai.com/v1/chat/completions"
     before = [vars(kind)["_send_single_request"] for kind in (httpx.Client, httpx.AsyncClient, httpx2.Client)]
