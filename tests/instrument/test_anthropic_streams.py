@@ -283,3 +283,18 @@ def test_middleware_sees_and_sends_what_it_would(simulator: Simulator, tally: Ta
         assert len(list(client.messages.create(model=model, stream=True, **ASK))) > 12
     assert seen == ["APIResponse"] * 2
     assert calls(tally, outcome="completed", stream="true") == 1
+
+
+def test_what_a_middleware_answers_by_itself_is_no_call(tally: Tally) -> None:
+    cached = anthropic.types.Message.model_construct(
+        type="message", usage=anthropic.types.Usage(input_tokens=1, output_tokens=2)
+    )
+
+    def answer(request: Any, call_next: Any) -> Any:
+        return cached
+
+    with Anthropic(api_key="key", middleware=[answer]) as client, instrument.anthropic(client, tally=tally):
+        assert client.messages.create(model="claude", **ASK) is cached
+    page = page_of(tally)
+    assert page.total("tallygate_llm_calls_total") == page.total("tallygate_llm_calls_in_flight") == 0
+    assert page.total("tallygate_llm_tokens_total") == page.total("tallygate_dropped_observations_total") == 0
