@@ -116,35 +116,28 @@ _RESPONSES_USAGE: Final = ("input_tokens", "output_tokens", "input_tokens_detail
 
 def read_usage(call: ObservedCall, usage: Any, names: tuple[str, str, str, str] = _CHAT_USAGE) -> None:
     """Usage as OpenAI itself writes it is read here, at a fraction of the price; all other by ``openai_usage``."""
-    counts = None if type(usage) is dict else _usual(usage, names)
-    if counts is None:
-        call.usage(openai_usage(plain(usage)))
-    else:
-        call.tracker.usage(*counts)
-
-
-def _usual(usage: Any, names: tuple[str, str, str, str]) -> tuple[int | None, ...] | None:
-    """Input, output, cache read, cache write and reasoning, as ``openai_usage`` would have them; None: ask it."""
-    get = usage.__dict__.get
-    read, written, inner, outer = get(names[0]), get(names[1]), get(names[2]), get(names[3])
-    if type(read) is not int or type(written) is not int or usage.__pydantic_extra__:
-        return None
-    hit = stored = thought = 0
-    if inner is not None:
-        if inner.__pydantic_extra__:
-            return None
-        hit, stored = inner.__dict__.get("cached_tokens") or 0, inner.__dict__.get("cache_write_tokens") or 0
-    if outer is not None:
-        if outer.__pydantic_extra__:
-            return None
-        thought = outer.__dict__.get("reasoning_tokens") or 0
-    if not hit and not stored and not thought and 0 <= read <= MOST and 0 <= written <= MOST:
-        return (read, written)
-    if type(hit) is not int or type(stored) is not int or type(thought) is not int:
-        return None
-    # A total with the reasoning on top means that the output left it out.
-    whole = hit >= 0 and stored >= 0 and hit + stored <= read and get("total_tokens") == read + written
-    return (read, written, hit, stored, thought) if whole and 0 <= thought <= written <= MOST >= read else None
+    if type(usage) is not dict and not usage.__pydantic_extra__:
+        get = usage.__dict__.get
+        read, written, inner, outer = get(names[0]), get(names[1]), get(names[2]), get(names[3])
+        hit = stored = thought = 0
+        if inner is not None and not inner.__pydantic_extra__:
+            hit, stored = inner.__dict__.get("cached_tokens") or 0, inner.__dict__.get("cache_write_tokens") or 0
+            inner = None
+        if outer is not None and not outer.__pydantic_extra__:
+            thought = outer.__dict__.get("reasoning_tokens") or 0
+            outer = None
+        if (
+            inner is outer is None
+            and type(read) is type(written) is type(hit) is type(stored) is type(thought) is int
+            and hit >= 0 <= stored
+            and hit + stored <= read <= MOST
+            and 0 <= thought <= written <= MOST
+            # A total with the reasoning on top means that the output left it out.
+            and (not thought or get("total_tokens") == read + written)
+        ):
+            call.tracker.usage(read, written, hit, stored, thought)
+            return
+    call.usage(openai_usage(plain(usage)))
 
 
 def _says_something(choice: Any, message: str) -> bool:
