@@ -165,6 +165,8 @@ def test_words_that_do_not_exist(tally: Tally) -> None:
     tally.set_mcp_server_state("s", "exploded")
     tally.set_mcp_sessions("s", 1, "exploded")
     tally.record_store_failure("exploded")
+    for ending in (("exploded",), ("failed", 500, "exploded")):
+        tally.track_llm_call("openai", "gpt-4o", "explode").finish(*ending)
     assert only_row(tally, Query).dimensions == {"query": "q", "operation": "other", "status": "error"}
     assert [(row.dimensions["outcome"], row.dimensions.get("error_type")) for row in rows_of(tally, ToolCall)] == [
         ("completed", None), ("failed", "other"),
@@ -181,7 +183,11 @@ def test_words_that_do_not_exist(tally: Tally) -> None:
         ("MCPServerState", "invalid_dimension"): 1,
         ("MCPSessionActive", "invalid_dimension"): 1,
         ("StoreFailure", "invalid_dimension"): 1,
+        ("LLMCall", "invalid_dimension"): 3,
     }
+    assert [(row.dimensions["operation"], row.dimensions["outcome"]) for row in rows_of(tally, LLMCall)] == [
+        ("chat", "completed"), ("chat", "failed"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("status", "label"), [(404, "404"), ("204", "204"), (0, "200"), (7, "other"), ("ok", "other")])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from tallygate.context import Dimensions, current
 from tallygate.errors import ERROR_TYPES, ErrorType
 from tallygate.facts import OUTCOMES, LLMCall, LLMInFlight, LLMOutputChunk, UpstreamAttempt
+from tallygate.record.failures import shown
 from tallygate.record.measures import DURATION, derivation_of
 
 if TYPE_CHECKING:
@@ -93,12 +94,15 @@ class Binding:
         """Makes a tracker, given this binding and the context that is current."""
 
     def row(self, status_code: str, outcome: str, error_type: str) -> Row:
-        """The row of calls that end like this. An outcome or error type outside the vocabulary is put right."""
+        """The row of calls that end like this. A word outside its vocabulary is put right, and counted as dropped."""
         if outcome not in OUTCOMES:
+            self._wrong("outcome", outcome)
             outcome = "failed" if error_type else "completed"
         if outcome != "failed":
             error_type = ""
         elif error_type not in ERROR_TYPES:
+            if error_type:
+                self._wrong("error_type", error_type)
             error_type = ErrorType.OTHER.value
         ending = (status_code, outcome, error_type)
         row = self._rows.get(ending)
@@ -106,6 +110,10 @@ class Binding:
             row = _row(self._table, self._values | dict(zip(_ENDING, ending, strict=True)))
             self._rows[ending] = row
         return row
+
+    def _wrong(self, dimension: str, word: str) -> None:
+        problem = ValueError(f"{dimension} {shown(word)} is no word of its vocabulary")
+        self.failures.add(LLMCall, problem, "invalid_dimension")
 
     def attempt_row(self, status_code: int | str, error_type: str) -> Row:
         """The row of attempts at the call's own provider, model and endpoint that end like this."""

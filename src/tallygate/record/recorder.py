@@ -187,6 +187,7 @@ class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, Wor
             name: value if name in labels else self.text(LLMCall, value)
             for name, value in values_of(arguments, labels).items()
         }
+        values["operation"] = self.word(LLMCall, "operation", values["operation"], LLMCall.operation.values, "chat")
         provider, model = values["provider"], values["model"]
         if self._known_models is not None and model not in self._known_models:
             values["model"] = self.prices.canonical_model(provider, model) or UNKNOWN_MODEL
