@@ -15,10 +15,9 @@ from tallygate.tally import Tally
 from tests.instrument.llm_truth import Expected, new_model, served
 from tests.instrument.openai_ways import ASYNC_WAYS, WAYS, Way
 
-FINE = (
-    "", "no_usage", "crlf", "split_frames", "gzip", "cached", "reasoning", "tools", "empty", "pings", "unbuffered",
-    "long:40kB", "cached+reasoning+crlf",
-)  # fmt: skip
+FINE = ("", "no_usage", "cached", "reasoning", "tools", "empty")
+FRAMED = ("crlf", "split_frames", "gzip", "pings", "unbuffered", "long:40kB", "cached+reasoning+crlf", "no_usage")
+"""What only those see who read bytes."""
 FAILING = {
     "400": ("caller_invalid_request",) * 2,
     "401": ("provider_authentication",) * 2,
@@ -41,15 +40,23 @@ FAILING = {
     "slow_headers": ("provider_timeout",) * 2,
 }
 """What ends a call badly, and why: of one that is not streamed, and of a stream."""
-FEW = ("", "cached+reasoning+crlf", "429", "cut_stream")
+SLOW = {"stall", "slow_headers"}
+"""What takes as long as the client waits."""
+FEW = ("", "cached+reasoning", "429", "cut_stream")
 """For ways that differ from others only in what the SDK makes of a reply."""
 MAIN = {"chat", "chat_stream", "responses_stream"}
 ASYNC_MAIN = {"chat_stream"}
-TIMEOUT = 0.15
+BYTES = {"chat_bytes", "chat_lines", "responses_texts", "responses_lines"}
+
+
+def behaviours(way: Way, main: Set[str]) -> Sequence[str]:
+    if way.name in main:
+        return (*FINE, *FAILING)
+    return (*FEW, *FRAMED, "truncated_json", "error_event") if way.name in BYTES else FEW
 
 
 def cases(ways: Sequence[Way], main: Set[str]) -> pytest.MarkDecorator:
-    found = [(way, behaviour) for way in ways for behaviour in ((*FINE, *FAILING) if way.name in main else FEW)]
+    found = [(way, behaviour) for way in ways for behaviour in behaviours(way, main)]
     ids = [f"{way.name}-{behaviour or 'normal'}" for way, behaviour in found]
     return pytest.mark.parametrize(("way", "behaviour"), found, ids=ids)
 
@@ -62,7 +69,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture(scope="module")
 def shared(simulator: Simulator) -> Iterator[OpenAI]:
-    with OpenAI(base_url=f"{simulator.url}/v1", api_key="key", max_retries=0, timeout=TIMEOUT) as client:
+    with OpenAI(base_url=f"{simulator.url}/v1", api_key="key", max_retries=0) as client:
         yield client
 
 
@@ -79,11 +86,8 @@ PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 @pytest.fixture
 async def async_client(simulator: Simulator, tally: Tally) -> AsyncIterator[AsyncOpenAI]:
-    http = httpx2.AsyncClient(verify=PLAIN, timeout=TIMEOUT)
-    base_url = f"{simulator.url}/v1"
-    async with AsyncOpenAI(
-        base_url=base_url, api_key="key", max_retries=0, timeout=TIMEOUT, http_client=http
-    ) as client:
+    http, url = httpx2.AsyncClient(verify=PLAIN), f"{simulator.url}/v1"
+    async with AsyncOpenAI(base_url=url, api_key="key", max_retries=0, http_client=http) as client:
         with instrument.openai(client, tally=tally):
             yield client
 
@@ -100,7 +104,7 @@ def test_the_page_says_what_was_served(
 ) -> None:
     model = new_model("gpt", behaviour)
     try:
-        way.ask(client, model)
+        way.ask(client.with_options(timeout=0.1) if behaviour in SLOW else client, model)
     except Exception:
         assert behaviour in FAILING
     expected(way, behaviour).check(tally, served(simulator, model))
@@ -112,7 +116,7 @@ async def test_the_page_says_what_was_served_to_coroutines(
 ) -> None:
     model = new_model("gpt", behaviour)
     try:
-        await way.ask(async_client, model)
+        await way.ask(async_client.with_options(timeout=0.1) if behaviour in SLOW else async_client, model)
     except Exception:
         assert behaviour in FAILING
     expected(way, behaviour).check(tally, served(simulator, model))
