@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 from collections.abc import Iterator
 
 import pytest
@@ -85,3 +86,7 @@ def test_before_init_nothing_is_recorded_and_nothing_breaks() -> None:
         call.attempt(seconds=1)
     with pytest.raises(RuntimeError, match=r"call tallygate\.init\(\) first"):
         tallygate.render()
+
+
+def test_functions_show_their_own_arguments() -> None:
+    assert str(inspect.signature(tallygate.set_trials)) == "(status: 'str', count: 'float') -> 'None'"

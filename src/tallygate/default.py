@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Collection, Sequence
 from functools import wraps
@@ -108,6 +109,9 @@ def _of_default(method: Callable[Concatenate[Recorder, P], T]) -> Callable[P, T]
     def function(*args: P.args, **kwargs: P.kwargs) -> T:
         return method(default.recorder, *args, **kwargs)
 
+    full = inspect.signature(method)
+    own = list(full.parameters.values())[1:]
+    vars(function)["__signature__"] = full.replace(parameters=own)  # without self, for help() and editors
     return function
 
 

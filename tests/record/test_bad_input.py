@@ -250,16 +250,38 @@ def test_durations_are_never_negative(tally: Tally) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: Tally(enabled=False), lambda: _closed()], ids=["off", "closed"])
-@pytest.mark.parametrize("name", WRITING)
-def test_switched_off_or_closed(make: Callable[[], Tally], name: str) -> None:
+def test_switched_off_or_closed(make: Callable[[], Tally]) -> None:
     tally = make()
-    positional, named = arguments(name, "x")
-    result = getattr(tally, name)(*positional, **named)
-    if name.startswith("track_"):
-        use(result, 1)
-    assert tally.ledger is None or all(
-        row.count == 0 for fact in tally.tables for row in rows_of(tally, fact, also_empty=True)
-    )
+    for name in WRITING:
+        positional, named = arguments(name, "x")
+        result = getattr(tally, name)(*positional, **named)
+        if name.startswith("track_"):
+            use(result, 1)
+            assert result.elapsed >= 0
+    tables = tally.tables if tally.ledger is not None else ()
+    assert all(row.count == 0 for fact in tables for row in rows_of(tally, fact, also_empty=True))
+
+
+def test_a_call_of_which_nobody_takes_note(tally: Tally) -> None:
+    """Has all that a real one shows its users."""
+    names = ("start", "finish", "fail", "usage", "headers", "content", "attempt", "rate_limited", "blocked_tools")
+    nothing = Tally(enabled=False).track_llm_call("openai", "gpt-4o")
+    for name in (*names, "overhead", "elapsed", "over", "marked"):
+        assert hasattr(tally.track_llm_call("openai", "gpt-4o"), name)
+        assert hasattr(nothing, name)
+    assert (nothing.elapsed, nothing.over, nothing.marked) == (0, True, None)
+
+
+def test_no_credential_is_logged(tally: Tally, caplog: pytest.LogCaptureFixture) -> None:
+    secret = "sk-proj-" + "aB3dE5fG" * 4
+    tally.track_query(secret).finish(secret)
+    tally.track_task("t").finish(secret)
+    tally.record_task_event(secret)
+    tally.record_credits(secret)  # type: ignore[arg-type]  # the point
+    custom: dict[str, Any] = {secret: secret}
+    tally.track_llm_call("openai", "gpt-4o", **custom).finish("failed", 500, secret)
+    assert secret not in caplog.text
+    assert "status redacted is none of success, error, cancelled" in caplog.text
 
 
 def _closed() -> Tally:

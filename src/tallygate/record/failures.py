@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tallygate.facts import Dropped
+from tallygate.record.credentials import REDACTED, is_credential
 
 if TYPE_CHECKING:
     from tallygate.declare import Fact
@@ -38,6 +39,6 @@ class Failures:
 def shown(value: object) -> str:
     """A wrong value as a message may show it."""
     try:
-        return f"{value!r:.100}"
+        return REDACTED if is_credential(text := f"{value!r:.100}") else text
     except Exception:  # its own doing; its type says enough
         return f"a {type(value).__name__}"

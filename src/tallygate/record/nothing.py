@@ -30,6 +30,9 @@ class NoCall:
     """A call of which nobody takes note: an LLMCallTracker in all that is public."""
 
     __slots__ = ()
+    elapsed: Final = 0.0
+    marked: Final = None
+    over: Final = True
 
     def start(self) -> NoCall:
         return self
