@@ -167,6 +167,7 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
     PyObject *const *values = args + 1;
     Growth growths[MOST_CELLS + MOST_LINES];
     uint32_t growing = 0;
+    int alone = 1;
     int64_t units, dropped = 0;
     for (uint32_t i = 0; i < self->put_count; i++) {
         uint32_t index = self->measures[i];
@@ -179,6 +180,7 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
         const Source *of_row = source;
         source += self->widths[i];
         if (unlikely(row_closed(row))) continue;
+        alone &= adds_alone(row->shape->book);
         growths[growing++] = (Growth){row->cells, NULL, 1};
         for (uint32_t n = 0; n < self->widths[i]; n++) {
             const Measure *measure = &row->shape->recorded[n];
@@ -189,7 +191,7 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
             dropped += outcome == VALUE_BAD;
         }
     }
-    dropped += grow_all(growths, growing);
+    dropped += grow_all(growths, growing, alone);
     if (unlikely(dropped)) count_dropped(shape->book, dropped);
     if (draft_leave(draft) != 0) return NULL;
     Py_INCREF(Py_True);

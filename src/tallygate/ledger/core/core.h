@@ -132,6 +132,7 @@ typedef struct { /* why a segment was refused */
 } Problem;
 
 extern _Atomic uint32_t fork_epoch; /* 1, and one more in every forked child: what a process cached is its own */
+extern _Atomic int has_forked;      /* this process, or one that it comes from, since the core was loaded */
 extern int crash_step;              /* tests: die at this step of creation */
 #define CRASH_STEPS 14
 void crash_now(void);
@@ -214,6 +215,7 @@ typedef struct {
 typedef struct Book {
     _Atomic int references;
     _Atomic int closed;
+    int unshared; /* no file: the memory of this process, and of its forks once there are any */
     Segment *segment;
     uint32_t table_count;
     Shape *tables;

@@ -116,8 +116,9 @@ static void record_draft(Draft *draft, Row *row) {
         count += taken;
         dropped += !taken;
     }
-    atomic_fetch_add_explicit(row->cells, 1, relaxed);
-    dropped += grow_all(growths, count);
+    int alone = adds_alone(row->shape->book);
+    cell_grow(row->cells, 1, alone);
+    dropped += grow_all(growths, count, alone);
     if (unlikely(dropped)) count_dropped(row->shape->book, dropped);
 }
 

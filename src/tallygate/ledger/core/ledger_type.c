@@ -124,6 +124,7 @@ PyObject *ledger_open(PyObject *module, PyObject *args) {
     RowForm *forms = book ? calloc(book->table_count + 1, sizeof *forms) : NULL;
     if (forms == NULL) return book ? (book_drop(book), PyErr_NoMemory()) : NULL;
     for (uint32_t number = 0; number < book->table_count; number++) forms[number] = book->tables[number].form;
+    book->unshared = path == NULL;
     PyThreadState *state = PyEval_SaveThread();
     book->segment =
         segment_open(path, capacity, workers, schema, (uint32_t)schema_size, forms, book->table_count, &problem);

@@ -15,6 +15,7 @@
 #define PATIENCE_PAUSE 10.0 /* after waiting in vain, seconds in which nobody waits again */
 
 _Atomic uint32_t fork_epoch = 1;
+_Atomic int has_forked = 0;
 int crash_step = 0;
 Segment *registry = NULL;
 pthread_mutex_t names_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -166,6 +167,7 @@ void segment_unlock(Segment *segment) {
 
 /* No fork while a thread creates: the child would inherit a mutex that nobody gives back. */
 static void before_fork(void) {
+    atomic_store(&has_forked, 1);
     registry_lock();
     for (Segment *segment = registry; segment; segment = segment->next) pthread_mutex_lock(&segment->mutex);
     pthread_mutex_lock(&names_mutex);

@@ -77,24 +77,41 @@ static inline void growth_near(const Growth *growth) {
     if (growth->bucket) __builtin_prefetch((const void *)growth->bucket, 1);
 }
 
+/* Whether nobody else can add meanwhile: the thread has the GIL, and no other process has the memory. */
+static inline int adds_alone(const Book *book) {
+#ifdef Py_GIL_DISABLED
+    (void)book;
+    return 0;
+#else
+    return book->unshared && !atomic_load_explicit(&has_forked, relaxed);
+#endif
+}
+
+static inline void cell_grow(Cell *cell, int64_t units, int alone) {
+    if (alone)
+        atomic_store_explicit(cell, atomic_load_explicit(cell, relaxed) + units, relaxed); /* a third of the time */
+    else
+        atomic_fetch_add_explicit(cell, units, relaxed);
+}
+
 /* 0 when the cell is as big as it gets. */
-static inline int grow(const Growth *growth) {
+static inline int grow(const Growth *growth, int alone) {
     if (unlikely(atomic_load_explicit(growth->cell, relaxed) > CELL_LIMIT - growth->units)) return 0;
-    if (growth->units) atomic_fetch_add_explicit(growth->cell, growth->units, relaxed);
-    if (growth->bucket) atomic_fetch_add_explicit(growth->bucket, 1, relaxed);
+    if (growth->units) cell_grow(growth->cell, growth->units, alone);
+    if (growth->bucket) cell_grow(growth->bucket, 1, alone);
     return 1;
 }
 
-static inline int cell_add(const Measure *measure, Cell *row, int64_t units) {
+static inline int cell_add(const Measure *measure, Cell *row, int64_t units, int alone) {
     Growth growth;
-    return growth_of(measure, row, units, &growth) && grow(&growth);
+    return growth_of(measure, row, units, &growth) && grow(&growth, alone);
 }
 
 /* All of them; how many were not taken. */
-static inline int64_t grow_all(const Growth *growths, uint32_t count) {
+static inline int64_t grow_all(const Growth *growths, uint32_t count, int alone) {
     int64_t dropped = 0;
     for (uint32_t i = 0; i < count; i++) growth_near(&growths[i]);
-    for (uint32_t i = 0; i < count; i++) dropped += !grow(&growths[i]);
+    for (uint32_t i = 0; i < count; i++) dropped += !grow(&growths[i], alone);
     return dropped;
 }
 
@@ -151,7 +168,8 @@ static inline void record_into(Row *row, PyObject *const *values, Py_ssize_t cou
     const Shape *shape = row->shape;
     Py_ssize_t dropped = 0;
     if (unlikely(row_closed(row))) return;
-    atomic_fetch_add_explicit(row->cells, 1, relaxed);
+    int alone = adds_alone(shape->book);
+    cell_grow(row->cells, 1, alone);
     if (unlikely(count > (Py_ssize_t)shape->recorded_count)) {
         dropped = count - (Py_ssize_t)shape->recorded_count;
         count = (Py_ssize_t)shape->recorded_count;
@@ -167,7 +185,7 @@ static inline void record_into(Row *row, PyObject *const *values, Py_ssize_t cou
         } else {
             outcome = value_of(measure, values[i], &units);
         }
-        if (likely(outcome == VALUE_GOOD)) outcome = cell_add(measure, row->cells, units) ? VALUE_GOOD : VALUE_BAD;
+        if (likely(outcome == VALUE_GOOD)) outcome = cell_add(measure, row->cells, units, alone) ? VALUE_GOOD : VALUE_BAD;
         dropped += outcome == VALUE_BAD;
     }
     if (unlikely(dropped)) count_dropped(shape->book, dropped);

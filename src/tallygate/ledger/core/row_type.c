@@ -62,7 +62,7 @@ static PyObject *row_add(Row *self, PyObject *const *args, Py_ssize_t count) {
     int outcome = measure ? value_of(measure, args[1], &units) : VALUE_BAD;
     if (likely(outcome == VALUE_GOOD)) {
         if (measure->kind != KIND_GAUGE) {
-            outcome = cell_add(measure, self->cells, units) ? VALUE_GOOD : VALUE_BAD;
+            outcome = cell_add(measure, self->cells, units, adds_alone(self->shape->book)) ? VALUE_GOOD : VALUE_BAD;
         } else {
             GaugeCell *gauge = row_gauges(self);
             outcome = gauge && gauge_add(gauge + measure->offset, units) ? VALUE_GOOD : VALUE_BAD;
