@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextvars import Token
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, Final
@@ -76,24 +76,28 @@ class Generate:
             except (ValueError, RecursionError):
                 call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
                 return
-        candidates = known.get("candidates") or ()
-        self._read(call, known, candidates, any(map(_says_something, candidates)))
+        self._read(call, known, False)
 
     def event(self, call: ObservedCall, event: Any) -> None:
         """As Reader.event."""
-        known = members(event)
-        candidates = known.get("candidates") or ()
-        for candidate in candidates:
-            if _says_something(candidate):
-                call.content()
-                break
-        self._read(call, known, candidates, call.said_something)
+        self._read(call, members(event), True)
 
-    def _read(self, call: ObservedCall, known: dict[str, Any], candidates: Any, said_something: bool) -> None:
+    def _read(self, call: ObservedCall, known: dict[str, Any], streamed: bool) -> None:
+        said, filtered = False, False
+        for candidate in known.get("candidates") or ():
+            own = members(candidate)
+            content, reason = own.get("content"), own.get("finish_reason")
+            if content is not None and not said:
+                said = _say_something(members(content).get("parts") or ())
+            if reason is not None:
+                call.complete = True
+                filtered = filtered or reason in GEMINI_FILTERED
+        if said and streamed:
+            call.content()
         usage = known.get("usage_metadata")
         if usage is not None:
             if call.counts is None:
-                call.counts = [None] * 5
+                call.counts = []
             get = members(usage).get
             told = (
                 get("prompt_token_count"),
@@ -105,23 +109,20 @@ class Generate:
             call.usage(gemini_usage(call.counts, told))
         feedback = known.get("prompt_feedback")
         if feedback is not None and members(feedback).get("block_reason"):
-            call.complete = True
-            call.filtered(said_something)
-        for candidate in candidates:
-            reason = members(candidate).get("finish_reason")
-            if reason:
-                call.complete = True
-                if reason in GEMINI_FILTERED:
-                    call.filtered(said_something)
+            call.complete = filtered = True
+        if filtered:
+            call.filtered(said or call.said_something)
 
 
-def _says_something(candidate: Any) -> bool:
-    """Whether a candidate carries anything; a signature alone is nothing."""
-    content = members(candidate).get("content")
-    for part in (content is not None and members(content).get("parts")) or ():
+def _say_something(parts: Iterable[Any]) -> bool:
+    """Whether these parts of a content carry anything; a signature alone is nothing."""
+    for part in parts:
         known = members(part)
-        if known.get("text") or any(known.get(name) is not None for name in _CONTENT):
+        if known.get("text"):
             return True
+        for name in _CONTENT:
+            if known.get(name) is not None:
+                return True
     return False
 
 
@@ -156,7 +157,7 @@ class Embed:
             if counts and None not in counts:
                 tokens = int(sum(counts))
         if tokens is not None:
-            call.usage(gemini_usage([None] * 5, (tokens, None, None, None, None)))
+            call.usage(gemini_usage([], (tokens, None, None, None, None)))
 
     def event(self, call: ObservedCall, event: Any) -> None:
         """As Reader.event; there are none."""
@@ -172,6 +173,11 @@ EMBED: Final[Mapping[str, Reader]] = {"PREDICT": Embed("predict"), "EMBED_CONTEN
 def _model_label(model: str) -> str:
     """The model's own name, of names like models/gemini-2.5-pro and publishers/google/models/gemini-2.5-pro."""
     return model.rpartition("/")[2] or UNKNOWN_MODEL
+
+
+@lru_cache(256)
+def _provider_at(base_url: str | None) -> str:
+    return provider_at(urlsplit(base_url or "").hostname or "", "gemini")
 
 
 class _Call(ObservedCall):
@@ -192,8 +198,7 @@ def _begin(owner: Any, reader: Reader, given: dict[str, Any], stream: bool = Fal
             reader = EMBED.get(kind.value, BATCH_EMBED)
         model = given.get("model")
         label = _model_label(model) if isinstance(model, str) else UNKNOWN_MODEL
-        host = urlsplit(api._http_options.base_url or "").hostname or ""
-        provider = "vertex" if api.vertexai else provider_at(host, "gemini")
+        provider = "vertex" if api.vertexai else _provider_at(api._http_options.base_url)
         return _Call(recorder, reader, provider, label, stream)
     except Exception as problem:
         recorder.failed(LLMCall, problem)

@@ -107,7 +107,7 @@ class GenerateMeter(WireMeter):
 
     def __init__(self, framing: Framing, status: int) -> None:
         super().__init__(framing, status)
-        self._counts: list[int | None] = [None] * 5
+        self._counts: list[int] = []
 
     def read_event(self, data: bytes) -> bool:
         """As WireMeter.read_event; nothing is ever hidden."""

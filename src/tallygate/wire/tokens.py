@@ -1,6 +1,5 @@
 """Token counts as providers write them, and the sums that make one taxonomy of them."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from tallygate.wire.interface import Usage
@@ -70,10 +69,13 @@ def anthropic_usage(counts: dict[str, int], usage: Any) -> Usage | None:
     if isinstance(usage, dict):
         for name in _ANTHROPIC:
             value = usage.get(name)
-            if type(value) is int and 0 <= value <= MOST:
-                counts[name] = value
-            elif value is not None and (value := count(usage, name)) is not None:
-                counts[name] = value
+            if value is None:
+                continue
+            if type(value) is not int or not 0 <= value <= MOST:
+                value = count(usage, name)
+                if value is None:
+                    continue
+            counts[name] = value
         details = usage.get("output_tokens_details")
         if details is not None:
             reasoning = count(details, "thinking_tokens", "reasoning_tokens")
@@ -88,17 +90,19 @@ def anthropic_usage(counts: dict[str, int], usage: Any) -> Usage | None:
     return Usage((uncached or 0) + read + written, output, read, written, min(get("reasoning", 0), output))
 
 
-def gemini_usage(counts: list[int | None], told: Iterable[Any]) -> Usage | None:
+def gemini_usage(counts: list[int], told: tuple[Any, Any, Any, Any, Any]) -> Usage | None:
     """Usage as Gemini writes it; None when nothing was told so far.
 
     told: the counts of prompt, prompt of tools, candidates, thoughts and cached content, None where there is none. A
-    stream tells them again and again: the last of each stays in ``counts``, which begins as five times None. The prompt
-    includes what a cache had; thoughts stand beside candidates.
+    stream tells them again and again: the last of each stays in ``counts``, which begins empty. The prompt includes
+    what a cache had; thoughts stand beside candidates.
     """
     for index, value in enumerate(told):
-        if isinstance(value, int) and 0 <= value <= MOST:
+        if value is not None and isinstance(value, int) and 0 <= value <= MOST:
+            if not counts:
+                counts += (0, 0, 0, 0, 0)
             counts[index] = value
-    if counts == [None] * 5:
+    if not counts:
         return None
-    prompt, tools, candidates, thoughts, cached = (number or 0 for number in counts)
-    return Usage(prompt + tools, candidates + thoughts, min(cached, prompt), 0, thoughts)
+    prompt, tools, candidates, thoughts, cached = counts
+    return Usage(prompt + tools, candidates + thoughts, cached if cached < prompt else prompt, 0, thoughts)
