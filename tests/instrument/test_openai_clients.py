@@ -240,9 +240,10 @@ def test_what_is_no_call_of_a_model(tally: Tally) -> None:
     assert calls(tally) == calls(tally, model="other", endpoint="/embeddings") == 1
 
 
-def test_a_tally_that_is_switched_off() -> None:
-    off = Tally(enabled=False)
-    with instrument.openai(client := client_of(answering(completion())), tally=off):
+def test_a_tally_that_is_switched_off_changes_nothing() -> None:
+    off, before = Tally(enabled=False), dict(vars(SyncAPIClient))
+    with instrument.openai(client := client_of(answering(completion())), tally=off), instrument.openai(tally=off):
+        assert dict(vars(SyncAPIClient)) == before
         assert ask(client).choices[0].message.content == "Hello"
     assert off.render() == b""
 

@@ -31,6 +31,8 @@ class Watchers:
     def add(self, client: Any, tally: Recorder | None) -> Instrumentation:
         """Watch what has this object for a client; everything when it is None. Raises NotInstrumentable."""
         handle = Instrumentation(tally)
+        if handle.is_off:
+            return handle
         with _lock:
             if not self._count:
                 self._take_hold()
