@@ -1,6 +1,6 @@
 """What an application around a model does: HTTP, caches, databases, connections."""
 
-from tallygate.declare import Dimension, Distribution, Fact, Gauge
+from tallygate.declare import Dimension, Distribution, Fact, Gauge, Sum
 from tallygate.facts.words import SECONDS, STATUSES
 from tallygate.ledger.schema import Combine
 
@@ -24,11 +24,13 @@ class HTTPInFlight(Fact):
 
 
 class CacheLookup(Fact):
-    """One look into a cache."""
+    """One look into a cache, or several that are told at once: ``count + more`` are all of them."""
 
     cache = Dimension("name of the cache")
     route = Dimension("as LLMCall.route")
     result = Dimension("what came of it", values=("hit", "miss"))
+
+    more = Sum("", "further looks that were told with this one")
 
 
 class CacheState(Fact):

@@ -9,9 +9,10 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.connections import OpenConnections
+from tallygate.instrument.nesting import leave
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.queries import MOST_KEPT, Registry
-from tallygate.instrument.statements import Statements, inside, leave
+from tallygate.instrument.statements import Statements, inside
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

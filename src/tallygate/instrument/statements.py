@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from tallygate.facts import Query
+from tallygate.instrument.nesting import leave
 from tallygate.instrument.queries import MOST_KEPT, OTHER, PROGRAM, Registry
 from tallygate.instrument.sql import MOST_TEXT
 from tallygate.record.default import default
@@ -106,15 +107,6 @@ class Statements:
             if recorder is not self._recorder or version != self._version or len(self._rows) >= MOST_KEPT:
                 self._recorder, self._version, self._rows = recorder, version, {}
             self._rows[dialect, text] = recorder.row(Query, system, query, table, operation, status)
-
-
-def leave(outside: Token[bool]) -> None:
-    """Undo ``inside.set``."""
-    try:
-        inside.reset(outside)
-    except ValueError:
-        # A coroutine thrown away unfinished is closed in another context: what was set is gone with its own.
-        return
 
 
 class Watch:

@@ -48,6 +48,17 @@ class CacheRecording(Recording):
         """A look into a cache. route: None for the context's."""
         self.count(CacheLookup, (cache, current_route(route), "hit" if hit else "miss"))
 
+    def cache_lookups(self, cache: str, *, hits: int = 0, misses: int = 0, route: str = "") -> None:
+        """Looks into a cache that were counted elsewhere: how many since this was called last, not in all."""
+        if not self.enabled:
+            return
+        try:
+            for result, looks in (("hit", hits), ("miss", misses)):
+                if looks > 0:
+                    self.row(CacheLookup, cache, route, result).record(looks - 1)
+        except Exception as problem:
+            self.failed(CacheLookup, problem)
+
     def seed_cache(self, cache: str, route: str = "") -> None:
         """Let a cache show at 0 before it is first looked into, with hits and misses."""
         if not self.enabled:
@@ -65,17 +76,21 @@ class CacheRecording(Recording):
         capacity: float | None = None,
         used: float | None = None,
         entries: float | None = None,
+        fill_ratio: float | None = None,
         time_to_live: float | None = None,
         time_to_idle: float | None = None,
     ) -> None:
         """How full this worker's cache is. capacity, used: bytes; the times: seconds, 0 when there is no such limit.
 
-        What is None stays as it was; the fill ratio is set with ``used`` and ``capacity``, which come together.
+        What is None stays as it was. fill_ratio: 0 to 1, of a cache that is not measured in bytes; of one that is, it
+        follows from ``used`` and ``capacity``, which come together.
         """
-        try:
-            ratio = _ratio(used, capacity)
-        except (ArithmeticError, TypeError, ValueError):  # no numbers; they are counted as dropped below
-            ratio = None
+        ratio = fill_ratio
+        if ratio is None:
+            try:
+                ratio = _ratio(used, capacity)
+            except (ArithmeticError, TypeError, ValueError):  # no numbers; they are counted as dropped below
+                ratio = None
         self._set(
             CacheState,
             (cache,),

@@ -108,13 +108,13 @@ DATABASE = (
 CACHES = (
     Counter(
         "cache_hits_total",
-        CacheLookup.count.where(CacheLookup.result.among("hit")),
+        (CacheLookup.count + CacheLookup.more).where(CacheLookup.result.among("hit")),
         by=(CacheLookup.cache.named("cache_name"),),
         help="Total cache hits",
     ),
     Counter(
         "cache_misses_total",
-        CacheLookup.count.where(CacheLookup.result.among("miss")),
+        (CacheLookup.count + CacheLookup.more).where(CacheLookup.result.among("miss")),
         by=(CacheLookup.cache.named("cache_name"),),
         help="Total cache misses",
     ),

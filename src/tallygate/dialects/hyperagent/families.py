@@ -67,13 +67,13 @@ HYPERAGENT = Dialect(
     ),
     Counter(
         "llm_cache_hits_total",
-        CacheLookup.count.where(CacheLookup.result.among("hit")),
+        (CacheLookup.count + CacheLookup.more).where(CacheLookup.result.among("hit")),
         by=(CacheLookup.route,),
         help="Total number of cache hits for LLM requests",
     ),
     Counter(
         "llm_cache_misses_total",
-        CacheLookup.count.where(CacheLookup.result.among("miss")),
+        (CacheLookup.count + CacheLookup.more).where(CacheLookup.result.among("miss")),
         by=(CacheLookup.route,),
         help="Total number of cache misses for LLM requests",
     ),

@@ -60,7 +60,7 @@ HTTP = (
 CACHES = (
     Counter(
         "tallygate_cache_lookups_total",
-        CacheLookup.count,
+        CacheLookup.count + CacheLookup.more,
         by=(CacheLookup.cache, CacheLookup.route, CacheLookup.result.from_zero()),
         help="Looks into a cache and what came of them",
     ),
