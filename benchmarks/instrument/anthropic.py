@@ -13,10 +13,12 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 from anthropic import Anthropic
+from anthropic._base_client import SyncAPIClient
 from opentelemetry.instrumentation.anthropic import AnthropicInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -24,7 +26,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from benchmarks.instrument.comparing import Reach, added, report
+from benchmarks.instrument.comparing import Reach, added, alone, report
 from tallygate import instrument
 from tallygate.tally import Tally
 
@@ -100,16 +102,44 @@ def openllmetry() -> Callable[[], Any]:
     return way
 
 
+def in_the_caches(tally: Tally) -> float:
+    """Microseconds that a call takes longer when the SDK itself does nothing, over and over."""
+    reply_of_sdk, client = whole()(), client_of(b"", "")
+    options: Any = SimpleNamespace(url="/v1/messages", method="post", json_data=ASK)
+    sent = SimpleNamespace(status_code=200, is_closed=True)
+
+    def attempt(self: Any, options: Any, **further: Any) -> Any:
+        return sent, options
+
+    def request(self: Any, cast_to: Any, options: Any, **further: Any) -> Any:
+        SyncAPIClient._attempt_request(self, options, stream=False)
+        return reply_of_sdk
+
+    def call() -> object:
+        return SyncAPIClient.request(client, object, options)
+
+    own = {name: vars(SyncAPIClient)[name] for name in ("request", "_attempt_request")}
+    SyncAPIClient.request, SyncAPIClient._attempt_request = request, attempt  # type: ignore[method-assign]  # until the end
+    try:
+        bare = alone(call)
+        with instrument.anthropic(tally=tally):
+            return alone(call) - bare
+    finally:
+        for name, method in own.items():
+            setattr(SyncAPIClient, name, method)
+
+
 def main() -> int:
     warnings.simplefilter("ignore")
     tally, off = Tally(), Tally(enabled=False)
+    idle = in_the_caches(tally)
     ways = {
         OURS: lambda: instrument.anthropic(tally=tally),
         "tallygate, switched off": lambda: instrument.anthropic(tally=off),
         THEIRS: openllmetry(),
     }
-    call = added(whole(), ways)
-    stream = added(streamed(), ways, rounds=20)
+    call = added(whole(), ways) | {"tallygate, the SDK left out": idle}
+    stream = added(streamed(), ways, rounds=8)
     met = report(
         "What a call of anthropic takes (bare), and what instrumentation adds", call, Reach(OURS, 5, THEIRS, 10)
     )

@@ -298,3 +298,22 @@ def test_what_a_middleware_answers_by_itself_is_no_call(tally: Tally) -> None:
     page = page_of(tally)
     assert page.total("tallygate_llm_calls_total") == page.total("tallygate_llm_calls_in_flight") == 0
     assert page.total("tallygate_llm_tokens_total") == page.total("tallygate_dropped_observations_total") == 0
+
+
+def test_the_raw_bytes_of_bedrocks_streams_are_complete_and_tell_no_usage(tally: Tally) -> None:
+    body = bytes(range(256)) * 10
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(
+            200, content=iter([body]), headers={"content-type": "application/vnd.amazon.eventstream"}
+        )
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    client = anthropic.AnthropicBedrock(aws_region="us-east-1", api_key="key", http_client=http)
+    with (
+        instrument.anthropic(client, tally=tally),
+        client.messages.with_streaming_response.create(model="claude", stream=True, **ASK) as response,
+    ):
+        assert response.read() == body
+    assert calls(tally, provider="bedrock", outcome="completed", stream="true") == 1
+    assert page_of(tally).total("tallygate_llm_unmetered_calls_total", provider="bedrock") == 1

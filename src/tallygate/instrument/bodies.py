@@ -93,6 +93,8 @@ class _Body:
 
     def __init__(self, content_type: str, call: ObservedCall) -> None:
         self._events = content_type.startswith("text/event-stream")
+        self._opaque = content_type.startswith("application/vnd.amazon.eventstream")
+        """AWS's own frames, which its library alone reads: such a body tells no usage here."""
         self._call = call
         self._pieces: list[bytes] = []
         self._data: list[bytes] = []
@@ -100,7 +102,8 @@ class _Body:
     def feed(self, piece: bytes) -> None:
         """The next bytes."""
         if not self._events or b"\n" not in piece:
-            self._pieces.append(piece)
+            if not self._opaque:
+                self._pieces.append(piece)
             return
         *lines, rest = b"".join((*self._pieces, piece)).split(b"\n")
         self._pieces = [rest]
@@ -113,6 +116,9 @@ class _Body:
         if self._events:
             self._line(rest.rstrip(b"\r"))
             self._line(b"")
+            return
+        if self._opaque:
+            self._call.complete = True
             return
         try:
             document = json.loads(rest)

@@ -179,6 +179,9 @@ class ObservedCall:
             self._finish("failed", self._status or 200, failure.value)
         elif not self.over:
             self.over = True
+            if not self._sent:
+                self.tracker.close(None)  # answered within the library, say from a cache: no model was asked
+                return
             self._end_attempt("")
             self.tracker.__exit__(None, None, None)  # finish() of the most common kind, at a fraction of its price
 
