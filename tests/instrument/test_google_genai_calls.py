@@ -21,7 +21,7 @@ from tests.instrument.google_genai_ways import (
     TEXT,
 )
 from tests.instrument.llm_truth import Expected, new_model, page_of, served
-from tests.instrument.test_google_genai import ENDPOINTS, client_of
+from tests.instrument.test_google_genai import ENDPOINTS, PLAIN, client_of
 
 WHOLE_CALL = Expected("gemini", "generate_content", ENDPOINTS[0], False)
 STREAM = Expected("gemini", "generate_content", ENDPOINTS[1], True)
@@ -94,6 +94,25 @@ def test_a_call_is_counted_once_by_the_clients_own(client: Client, tally: Tally)
     assert calls(other) == 0
     assert calls(tally) == 2
     other.close()
+
+
+@pytest.mark.parametrize("transport", ["aiohttp", "httpx2"])
+async def test_with_the_http_clients_instrumented_too_a_call_is_counted_once(
+    simulator: Simulator, tally: Tally, transport: str
+) -> None:
+    http = httpx2.AsyncClient(verify=PLAIN)
+    given: Any = {} if transport == "aiohttp" else {"httpx_async_client": http}
+    for first in (instrument.google_genai, instrument.aiohttp):
+        handles = [first(tally=tally)]
+        handles += [more(tally=tally) for more in (instrument.aiohttp, instrument.httpx, instrument.google_genai)]
+        async with client_of(simulator, **given).aio as google:
+            await google.models.generate_content(model="gemini", **ASK)
+            assert [chunk async for chunk in await google.models.generate_content_stream(model="gemini", **ASK)]
+        for handle in handles:
+            handle.remove()
+    await http.aclose()
+    assert calls(tally, stream="false") == calls(tally, stream="true") == 2
+    assert page_of(tally).total("tallygate_upstream_attempts_total") == 4
 
 
 def test_only_clients_are_taken() -> None:

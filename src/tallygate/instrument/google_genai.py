@@ -220,7 +220,7 @@ def _patch(patches: Instrumentation) -> None:
     if _api_client.has_aiohttp:
         from aiohttp import ClientSession
 
-        patches.wrap(ClientSession, "_request", _session_request)
+        patches.wrap(ClientSession, "_request", lambda original: _session_request(original, patches))
 
 
 def _leave(token: Token[Any]) -> None:
@@ -376,13 +376,15 @@ def _async_request_once(original: Callable[..., Awaitable[Any]]) -> Callable[...
     return request_once
 
 
-def _session_request(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _session_request(
+    original: Callable[..., Awaitable[Any]], patches: Instrumentation
+) -> Callable[..., Awaitable[Any]]:
     """aiohttp's request, which the library sends a second time when the connection failed."""
 
     @wraps(original)
     async def request(self: Any, *given: Any, **further: Any) -> Any:
         call = ongoing.get()
-        if not isinstance(call, _Call) or not inside.get():
+        if patches.removed or not isinstance(call, _Call) or not inside.get():
             return await original(self, *given, **further)
         if call.asked:
             call.sending()
