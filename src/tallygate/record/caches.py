@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tallygate.context import current
 from tallygate.facts import CacheLookup, CacheState
 from tallygate.record.places import Place
 from tallygate.record.recording import Recording, current_route
@@ -46,7 +47,19 @@ class CacheRecording(Recording):
 
     def cache_lookup(self, cache: str, hit: bool, route: str | None = None) -> None:
         """A look into a cache. route: None for the context's."""
-        self.count(CacheLookup, (cache, current_route(route), "hit" if hit else "miss"))
+        if not self.enabled:
+            return
+        if route is None:
+            route = "" if current.get() is None else current_route(None)
+        result = "hit" if hit else "miss"
+        try:
+            row = self._rows.get((CacheLookup, cache, route, result))
+            if row is not None:
+                row.record()
+                return
+        except TypeError:  # a value that has no hash is looked up as its text
+            row = None
+        self.count(CacheLookup, (cache, route, result))
 
     def cache_lookups(self, cache: str, *, hits: int = 0, misses: int = 0, route: str = "") -> None:
         """Looks into a cache that were counted elsewhere: how many since this was called last, not in all."""
