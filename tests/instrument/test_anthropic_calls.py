@@ -116,6 +116,20 @@ def test_a_call_is_counted_once_by_the_clients_own(client: Anthropic, simulator:
     other.close()
 
 
+def test_with_the_http_client_instrumented_too_a_call_is_counted_once(
+    client: Anthropic, simulator: Simulator, tally: Tally
+) -> None:
+    hosts = {simulator.url.removeprefix("http://"): "anthropic"}
+    with instrument.httpx(hosts=hosts, tally=tally):
+        client.messages.create(model="claude", **ASK)
+        assert calls(tally) == 1
+        with instrument.anthropic(tally=tally):
+            client.messages.create(model="claude", **ASK)
+            list(client.messages.create(model="claude", stream=True, **ASK))
+    assert calls(tally, outcome="completed") == 3
+    assert page_of(tally).total("tallygate_upstream_attempts_total") == 3
+
+
 def test_only_clients_are_taken() -> None:
     with pytest.raises(
         instrument.NotInstrumentable,

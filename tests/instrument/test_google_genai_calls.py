@@ -102,9 +102,15 @@ async def test_with_the_http_clients_instrumented_too_a_call_is_counted_once(
 ) -> None:
     http = httpx2.AsyncClient(verify=PLAIN)
     given: Any = {} if transport == "aiohttp" else {"httpx_async_client": http}
-    for first in (instrument.google_genai, instrument.aiohttp):
-        handles = [first(tally=tally)]
-        handles += [more(tally=tally) for more in (instrument.aiohttp, instrument.httpx, instrument.google_genai)]
+    hosts = {simulator.url.removeprefix("http://"): "gemini"}
+
+    def clients() -> list[instrument.Instrumentation]:
+        return [instrument.aiohttp(hosts=hosts, tally=tally), instrument.httpx(hosts=hosts, tally=tally)]
+
+    for inside_first in (True, False):
+        handles = clients() if inside_first else []
+        handles.append(instrument.google_genai(tally=tally))
+        handles += [] if inside_first else clients()
         async with client_of(simulator, **given).aio as google:
             await google.models.generate_content(model="gemini", **ASK)
             assert [chunk async for chunk in await google.models.generate_content_stream(model="gemini", **ASK)]
