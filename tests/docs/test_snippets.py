@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_every_block_says_its_language_and_is_tested() -> None:
 
 
 @pytest.mark.parametrize("snippet", written_in("python"), ids=str)
-def test_python_runs(snippet: Snippet, tmp_path: Path) -> None:
+def test_python_runs(snippet: Snippet, tmp_path: Path, servers: Callable[[str], dict[str, str]]) -> None:
     """In a fresh interpreter, with warnings as errors, and without a word on standard error.
 
     A block of text right below it is what it prints, whole.
@@ -36,6 +37,7 @@ def test_python_runs(snippet: Snippet, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", snippet.text],
         cwd=tmp_path,
+        env={**os.environ, **servers(snippet.text)},
         capture_output=True,
         text=True,
         check=False,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
+import cachetools
 import pytest
 
 from tallygate import instrument
@@ -150,3 +151,14 @@ def test_twice_is_a_mistake(square: Callable[[int], int], tally: Tally) -> None:
     with pytest.raises(NotInstrumentable, match="instrumented already, as 'squares'"):
         instrument.lru_cache(square, name="squares", tally=tally)
     handle.remove()
+
+
+def test_whatever_has_a_cache_info(tally: Tally) -> None:
+    @cachetools.cached(cachetools.LRUCache(8), info=True)
+    def triple(number: int) -> int:
+        return 3 * number
+
+    with instrument.lru_cache(triple, name="triples", tally=tally):
+        triple(1), triple(1)
+        assert lookups(tally) == {"triples  hit": 1, "triples  miss": 1}
+        assert state(tally, "triples")["fill_ratio"] == 0.125
