@@ -261,6 +261,30 @@ def test_retries_that_are_used_up(client: Anthropic, simulator: Simulator, tally
     assert page.total("tallygate_upstream_attempts_total", status_code="429") == 3
 
 
+def test_each_turn_of_a_tool_runner_is_a_call(tally: Tally) -> None:
+    asked: list[str] = []
+
+    @anthropic.beta_tool
+    def look_up(query: str) -> str:
+        """Look it up."""
+        asked.append(query)
+        return "found"
+
+    use = {"type": "tool_use", "id": "1", "name": "look_up", "input": {"query": "weather"}}
+    replies = [{**REPLY, "content": [use], "stop_reason": "tool_use"}, REPLY]
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json=replies.pop(0))
+
+    client = direct(http_client=httpx2.Client(transport=httpx2.MockTransport(answer)))
+    with instrument.anthropic(client, tally=tally):
+        runner = client.beta.messages.tool_runner(model="claude", max_tokens=9, tools=[look_up], messages=MESSAGES)
+        assert runner.until_done().content[0].text == "Hello"
+    assert asked == ["weather"]
+    assert calls(tally, outcome="completed") == 2
+    assert page_of(tally).total("tallygate_llm_tokens_total", type="output") == 6
+
+
 def test_counting_tokens_and_listing_models_are_no_calls(client: Anthropic, tally: Tally) -> None:
     with instrument.anthropic(client, tally=tally):
         client.models.list()

@@ -179,6 +179,13 @@ async def test_an_async_stream_that_is_dropped(
         LEFT.check(tally, await asyncio.to_thread(served, simulator, model))
 
 
+def test_an_error_within_a_stream_leaves_the_status_of_its_head(client: Anthropic, tally: Tally) -> None:
+    with instrument.anthropic(client, tally=tally), pytest.raises(anthropic.APIStatusError):
+        list(client.messages.create(model="claude+error_event:2", stream=True, **ASK))
+    assert calls(tally, status_code="200", outcome="failed") == 1
+    assert page_of(tally).total("tallygate_llm_errors_total", error_type="provider_overloaded") == 1
+
+
 # What users see
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from google.genai import Client
+from google.genai import Client, errors
 
 import tallygate
 from tallygate import instrument
@@ -162,6 +162,14 @@ async def test_a_stream_that_is_never_read_sends_nothing(client: Client, tally: 
             await google.models.generate_content_stream(model="gemini", **ASK)
         gc.collect()
     assert calls(tally) == 0
+
+
+def test_an_error_within_a_stream_leaves_the_status_of_its_head(client: Client, tally: Tally) -> None:
+    with instrument.google_genai(client, tally=tally), pytest.raises(errors.ServerError) as caught:
+        list(client.models.generate_content_stream(model="gemini+error_event:2", **ASK))
+    assert caught.value.code == 503
+    assert calls(tally, status_code="200", outcome="failed") == 1
+    assert page_of(tally).total("tallygate_llm_errors_total", error_type="provider_overloaded") == 1
 
 
 # What users see
