@@ -11,8 +11,9 @@ import asyncpg
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import create_engine, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import create_engine, select, text
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from tallygate import instrument
 from tallygate.instrument.queries import Registry
@@ -137,6 +138,37 @@ async def test_asyncpg_pool(postgres: PostgreSQL, registry: Registry, tally: Tal
                 assert await connection.fetchval("SELECT 1") == 1
     name = hash_of("select 1")
     assert queries(tally)[f"postgresql {name} - select success"] == 2
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Note(Base):
+    __tablename__ = "notes"
+    __table_args__ = ({"prefixes": ["TEMPORARY"]},)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    words: Mapped[str]
+
+
+async def test_batches_and_lists_of_any_length_are_one_statement(postgres: PostgreSQL, tally: Tally) -> None:
+    """As the ORM writes them: rows by the thousand, lists that expand."""
+    engine = create_async_engine(postgres.url("asyncpg"))
+    async with engine.connect() as connection, AsyncSession(connection) as session:
+        await connection.run_sync(Base.metadata.create_all)
+        with instrument.sqlalchemy(engine, queries=Registry(), tally=tally):
+            for count in (2, 12, 120):
+                session.add_all([Note(words=f"note {number}") for number in range(count)])
+                await session.flush()
+            for count in (1, 2, 30):
+                found = select(Note.words).where(Note.id.in_(range(count)), Note.words != "x")
+                assert len((await session.scalars(found)).all()) == count - 1
+    await engine.dispose()
+    by_ids = hash_of("select notes.words from notes where notes.id in ($2::integer) and notes.words != $1::varchar")
+    told = queries(tally)
+    assert told.pop(f"postgresql {by_ids} notes select success") == 3
+    assert list(told.values()) == [3]
+    assert next(iter(told)).endswith(" notes insert success")
 
 
 async def test_sqlalchemy_on_asyncpg_is_recorded_once(postgres: PostgreSQL, registry: Registry, tally: Tally) -> None:

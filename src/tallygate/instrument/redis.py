@@ -8,7 +8,6 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.facts import CacheLookup
-from tallygate.instrument.nesting import leave
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 
 if TYPE_CHECKING:
@@ -183,11 +182,11 @@ def _watched(lookups: Lookups, pipeline: bool, execute: Callable[..., Any]) -> C
         if not lookups.sees(self):
             return execute(self, *arguments, **named)
         commands = [entry[0] for entry in self.command_stack] if pipeline else [arguments]
-        outside = _looking.set(True)
+        _looking.set(True)
         try:
             answer = execute(self, *arguments, **named)
         finally:
-            leave(outside)
+            _looking.set(False)
         lookups.answered(commands, answer if pipeline else [answer])
         return answer
 
@@ -202,11 +201,11 @@ def _async_watched(lookups: Lookups, pipeline: bool, execute: Callable[..., Any]
         if not lookups.sees(self):
             return await execute(self, *arguments, **named)
         commands = [entry[0] for entry in self.command_stack] if pipeline else [arguments]
-        outside = _looking.set(True)
+        _looking.set(True)
         try:
             answer = await execute(self, *arguments, **named)
         finally:
-            leave(outside)
+            _looking.set(False)
         lookups.answered(commands, answer if pipeline else [answer])
         return answer
 

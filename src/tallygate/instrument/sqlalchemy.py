@@ -9,7 +9,6 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.connections import OpenConnections
-from tallygate.instrument.nesting import leave
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.queries import MOST_KEPT, Registry
 from tallygate.instrument.statements import Statements, inside
@@ -127,18 +126,19 @@ def _watched(statements: Statements, execute: Callable[..., Any]) -> Callable[..
     def do_execute(dialect: Any, cursor: Any, statement: str, *rest: Any, **named: Any) -> Any:
         if statements.removed or inside.get():
             return execute(dialect, cursor, statement, *rest, **named)
-        outside, problem = inside.set(True), None
+        inside.set(True)
         began = perf_counter()
         try:
-            return execute(dialect, cursor, statement, *rest, **named)
-        except BaseException as raised:
-            problem = raised
-            raise
-        finally:
+            result = execute(dialect, cursor, statement, *rest, **named)
+        except BaseException as problem:
             seconds = perf_counter() - began
-            leave(outside)
-            record(dialect.name, statement, seconds, problem, rest[-1] if rest else named.get("context"))
-            problem = None  # it holds this frame
+            inside.set(False)
+            record(dialect.name, statement, seconds, problem, rest)
+            raise
+        seconds = perf_counter() - began
+        inside.set(False)
+        record(dialect.name, statement, seconds, None, rest)
+        return result
 
     return do_execute
 
@@ -149,10 +149,12 @@ class Tables:
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
-    def __call__(self, text: str, context: Any) -> str:
+    def __call__(self, text: str, rest: tuple[Any, ...]) -> str:
+        """rest: what the dialect was given besides the text, the context of the execution last."""
         table = self._known.get(text)
         if table is None:
-            table = table_of(getattr(getattr(context, "compiled", None), "statement", None))
+            compiled = getattr(rest[-1] if rest else None, "compiled", None)
+            table = table_of(getattr(compiled, "statement", None))
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
             self._known[text] = table

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from tallygate.facts import Query
-from tallygate.instrument.nesting import leave
 from tallygate.instrument.queries import MOST_KEPT, OTHER, PROGRAM, Registry
 from tallygate.instrument.sql import MOST_TEXT
 from tallygate.record.default import default
@@ -46,9 +45,8 @@ class Statements:
         self._tally, self._table = tally, table
         self.registry = registry or PROGRAM
         self._systems = frozenset([SYSTEMS.get(system, system) for system in systems])
-        self._recorder, self._version = default.nowhere, 0
-        self._rows: dict[tuple[str, str], Row] = {}
-        """Where statements go that succeed: of this recorder, and as this version of the registry has it."""
+        self._bound: tuple[Recorder, int, dict[tuple[str, str], Row]] = (default.nowhere, 0, {})
+        """Where statements go that succeed: in this recorder, by the names of this version of the registry."""
         self._seeded: WeakKeyDictionary[Recorder, tuple[int, frozenset[str]]] = WeakKeyDictionary()
         self.seed(instrumentation.recorder)
         instrumentation.before_render(self.seed)
@@ -78,8 +76,9 @@ class Statements:
     ) -> None:
         """A statement took so long, and ended with this problem. about: what ``table`` is asked with. Never raises."""
         recorder = self._tally or default.recorder
-        if problem is None and recorder is self._recorder and self.registry.version == self._version:
-            row = self._rows.get((system, text))
+        bound_to, version, rows = self._bound
+        if problem is None and recorder is bound_to and self.registry.version == version:
+            row = rows.get((system, text))
             if row is not None:
                 row.record(seconds)
                 return
@@ -104,28 +103,30 @@ class Statements:
         status = "success" if problem is None else status_of(problem)
         recorder.record_query(query, seconds, system=system, table=table, operation=operation, status=status)
         if problem is None and recorder.exemplar is None and len(text) <= MOST_TEXT:
-            if recorder is not self._recorder or version != self._version or len(self._rows) >= MOST_KEPT:
-                self._recorder, self._version, self._rows = recorder, version, {}
-            self._rows[dialect, text] = recorder.row(Query, system, query, table, operation, status)
+            bound_to, known, rows = self._bound
+            if recorder is not bound_to or version != known or len(rows) >= MOST_KEPT:
+                rows = {}
+                self._bound = (recorder, version, rows)
+            rows[dialect, text] = recorder.row(Query, system, query, table, operation, status)
 
 
 class Watch:
     """A statement that is being sent."""
 
-    __slots__ = ("_began", "_outside", "_statements", "_system", "_text")
+    __slots__ = ("_began", "_statements", "_system", "_text")
 
     def __init__(self, statements: Statements, system: str, text: str) -> None:
         self._statements, self._system, self._text = statements, system, text
 
     def __enter__(self) -> None:
-        self._outside = inside.set(True)
+        inside.set(True)
         self._began = perf_counter()
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         seconds = perf_counter() - self._began
-        leave(self._outside)
+        inside.set(False)
         self._statements.record(self._system, self._text, seconds, problem)
 
 
