@@ -113,8 +113,4 @@ class Messages:
             return
         if call.counts is None:
             call.counts = {}
-        told = members(usage)
-        details = told.get("output_tokens_details")
-        if details is not None and type(details) is not dict:
-            told = {**told, "output_tokens_details": members(details)}
-        call.usage(anthropic_usage(call.counts, told))
+        call.usage(anthropic_usage(call.counts, members(usage)))

@@ -6,7 +6,6 @@ import msgspec
 from msgspec import Raw
 
 from tallygate.wire.error_bodies import anthropic_error
-from tallygate.wire.interface import Usage
 from tallygate.wire.meter import Framing, WireMeter
 from tallygate.wire.partial import Partial, Unreadable
 from tallygate.wire.plain import PlainWire

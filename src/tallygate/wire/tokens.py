@@ -64,7 +64,7 @@ def anthropic_usage(counts: dict[str, int], usage: Any) -> Usage | None:
     """Usage as Anthropic's messages write it; None when nothing was told so far.
 
     A stream tells it in several events, each cumulative: the last of each count stays in ``counts``, which begins
-    empty. Anthropic's input leaves out what a cache had or took.
+    empty. Anthropic's input leaves out what a cache had or took. The details of output may be a library's object.
     """
     if isinstance(usage, dict):
         for name in _ANTHROPIC:
@@ -78,6 +78,7 @@ def anthropic_usage(counts: dict[str, int], usage: Any) -> Usage | None:
             counts[name] = value
         details = usage.get("output_tokens_details")
         if details is not None:
+            details = details if isinstance(details, dict) else getattr(details, "__dict__", None)
             reasoning = count(details, "thinking_tokens", "reasoning_tokens")
             if reasoning is not None:
                 counts["reasoning"] = reasoning
