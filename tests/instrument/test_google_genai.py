@@ -28,7 +28,7 @@ from tests.instrument.llm_truth import Expected, new_model, pages_by_model, serv
 
 FINE = (
     "", "no_usage", "crlf", "split_frames", "gzip", "cached", "reasoning", "tools", "empty", "unbuffered",
-    "cached+reasoning+crlf",
+    "cached+reasoning+crlf", "content_filter_stop", "long:40kB",
 )  # fmt: skip
 FAILING = {
     "400": ("caller_invalid_request",) * 2,
