@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
@@ -105,19 +106,54 @@ def test_the_thread_tells_too(square: Callable[[int], int], tally: Tally, monkey
         assert told.wait(30)
 
 
-def test_a_forked_child_tells_what_is_its_own(square: Callable[[int], int], tmp_path: Path) -> None:
-    """Both write into one ledger: what was there before the fork is told once."""
+FORKING = """
+import functools, os, sys, threading
+from tallygate import instrument
+from tallygate.tally import Tally
+
+@functools.lru_cache
+def square(number):
+    return number * number
+
+tally = Tally(path=sys.argv[1], capacity_bytes=16 << 20)
+instrument.lru_cache(square, name="squares", tally=tally)
+for _ in range(10):
+    square(1)
+child = os.fork()
+if child == 0:
+    square(1)
+    tally.render()
+    os._exit(threading.active_count())
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(tally.render(names=["tallygate_cache_lookups_total"]).decode())
+"""
+
+
+def test_a_forked_child_tells_what_is_its_own(tmp_path: Path) -> None:
+    """Both write into one ledger: what was there before the fork is told once. The child has a thread of its own."""
+    command = [sys.executable, "-c", FORKING, str(tmp_path / "ledger")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    threads, *page = done.stdout.splitlines()
+    assert threads == "2"
+    assert 'tallygate_cache_lookups_total{cache="squares",route="",result="hit"} 10' in page
+    assert 'tallygate_cache_lookups_total{cache="squares",route="",result="miss"} 1' in page
+
+
+ENDING = """
+import functools, sys
+from tallygate import instrument
+from tallygate.tally import Tally
+
+same = functools.cache(lambda number: number)
+instrument.lru_cache(same, name="same", tally=Tally(path=sys.argv[1], capacity_bytes=16 << 20))
+same(1), same(1)
+"""
+
+
+def test_the_end_of_a_program_loses_nothing(tmp_path: Path) -> None:
     tally = Tally(path=tmp_path / "ledger", capacity_bytes=16 << 20)
-    with instrument.lru_cache(square, name="squares", tally=tally):
-        for _ in range(10):
-            square(1)
-        child = os.fork()
-        if child == 0:
-            square(1)
-            tally.render()
-            os._exit(0 if threading.active_count() == 2 else 1)
-        assert os.waitpid(child, 0)[1] == 0
-        assert lookups(tally) == {"squares  hit": 10, "squares  miss": 1}
+    subprocess.run([sys.executable, "-c", ENDING, str(tmp_path / "ledger")], check=True, timeout=60)
+    assert lookups(tally) == {"same  hit": 1, "same  miss": 1}
     tally.close()
 
 

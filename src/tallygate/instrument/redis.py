@@ -182,8 +182,8 @@ def _watched(lookups: Lookups, pipeline: bool, execute: Callable[..., Any]) -> C
         if not lookups.sees(self):
             return execute(self, *arguments, **named)
         commands = [entry[0] for entry in self.command_stack] if pipeline else [arguments]
-        _looking.set(True)
         try:
+            _looking.set(True)
             answer = execute(self, *arguments, **named)
         finally:
             _looking.set(False)
@@ -201,8 +201,8 @@ def _async_watched(lookups: Lookups, pipeline: bool, execute: Callable[..., Any]
         if not lookups.sees(self):
             return await execute(self, *arguments, **named)
         commands = [entry[0] for entry in self.command_stack] if pipeline else [arguments]
-        _looking.set(True)
         try:
+            _looking.set(True)
             answer = await execute(self, *arguments, **named)
         finally:
             _looking.set(False)

@@ -126,9 +126,9 @@ def _watched(statements: Statements, execute: Callable[..., Any]) -> Callable[..
     def do_execute(dialect: Any, cursor: Any, statement: str, *rest: Any, **named: Any) -> Any:
         if statements.removed or inside.get():
             return execute(dialect, cursor, statement, *rest, **named)
-        inside.set(True)
         began = perf_counter()
         try:
+            inside.set(True)
             result = execute(dialect, cursor, statement, *rest, **named)
         except BaseException as problem:
             seconds = perf_counter() - began
