@@ -181,7 +181,7 @@ COMMENTED = [
 
 @pytest.mark.parametrize("text", COMMENTED)
 def test_a_comment_chooses_among_registered_names(text: str) -> None:
-    registry = Registry()
+    registry = Registry(most_comment_names=0)
     unnamed = Statement(hash_of("select 1 from chats"), "chats", "select")
     assert registry.describe(text) == unnamed
     registry.register("list_chats")
@@ -211,6 +211,34 @@ def test_the_first_statement_of_a_name_tells_the_table_of_all() -> None:
     for text in ("/* query_id: search */ SELECT 1 FROM a", "/* query_id: search */ DELETE FROM b"):
         assert registry.describe(text) == Statement("search", "a", "select")
     assert registry.registered == (Statement("search", "a", "select"),)
+
+
+@pytest.mark.parametrize(
+    "text", ["/* query_id: list_chats */ SELECT 1 FROM chats", " \n-- name: list_chats :many\nSELECT 1 FROM chats"]
+)
+def test_a_comment_with_which_a_statement_begins_brings_a_name(text: str) -> None:
+    registry = Registry()
+    assert registry.describe(text) == Statement("list_chats", "chats", "select")
+    assert registry.describe("SELECT 2 FROM chats /* query_id: list_chats */") == Statement(
+        "list_chats", "chats", "select"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1 FROM chats /* query_id: evil */",
+        "SELECT 1 FROM chats -- name: evil",
+        "/* user: x */ /* query_id: evil */ SELECT 1 FROM chats",
+        "/* user: query_id: evil */ SELECT 1 FROM chats",
+        "/* query_id: evil one */ SELECT 1 FROM chats",
+        "/* query_id: evil' */ SELECT 1 FROM chats",
+        f"/* query_id: {'e' * 65} */ SELECT 1 FROM chats",
+        "-- user: x\n-- name: evil\nSELECT 1 FROM chats",
+    ],
+)
+def test_what_users_get_into_comments_brings_no_name(text: str) -> None:
+    assert Registry().describe(text) == Statement(hash_of("select 1 from chats"), "chats", "select")
 
 
 def test_names_that_nobody_registered_are_bounded() -> None:

@@ -78,6 +78,12 @@ def test_registered_statements_show_at_zero(engine: Engine, registry: Registry, 
     assert set(timed(tally)) == {f"{what.split()[0]} {status}" for what in wanted for status in ("success", "error")}
 
 
+def test_a_statement_that_its_comment_names_shows_at_zero_from_its_first_text_on(engine: Engine, tally: Tally) -> None:
+    with instrument.sqlalchemy(engine, queries=Registry(), tally=tally), engine.connect() as connection:
+        connection.execute(text("/* query_id: list_chats */ SELECT id FROM chats"))
+    assert timed(tally) == {"list_chats success": 1, "list_chats error": 0}
+
+
 def test_core_and_orm(engine: Engine, registry: Registry, tally: Tally) -> None:
     with instrument.sqlalchemy(engine, queries=registry, tally=tally), Session(engine) as session:
         session.add(User(id=1))

@@ -7,8 +7,9 @@
 
 A statement is, in this order: the name under which its text is registered; the name in a comment of it, which is
 ``/* query_id: NAME */`` or ``-- name: NAME``; else ``hash-`` and the first 16 hexadecimal digits of the SHA-256 of its
-normal form. How many there can be is settled by the program, whatever users make it send: a comment only chooses among
-registered names, and of hashes there are 1,000 in a process, after which the rest is ``hash-other``.
+normal form. There are only so many, whatever users make a program send. A comment chooses among registered names; one
+with which a statement begins, and which is therefore the program's own, can bring a new name, 100 in a process. Of
+hashes there are 1,000, after which the rest is ``hash-other``.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Statement(NamedTuple):
 class Registry:
     """Registered names, and the bounds of those that are not."""
 
-    def __init__(self, *, most_hashes: int = 1000, most_comment_names: int = 0) -> None:
+    def __init__(self, *, most_hashes: int = 1000, most_comment_names: int = 100) -> None:
         """As ``configure``."""
         self._lock = Lock()
         self._exact: dict[str, Statement] = {}
@@ -60,7 +61,7 @@ class Registry:
         """Set the bounds; None leaves one as it is. Raises ValueError for what is no bound.
 
         most_hashes: how many statements without a name are told apart by their hashes. most_comment_names: how many
-        names that nobody registered comments may bring; 0 as long as what users say can get into a comment.
+        names that nobody registered may come from comments; 0 where all that begins a statement may be a user's.
         """
         for name, bound in (("most_hashes", most_hashes), ("most_comment_names", most_comment_names)):
             if bound is None:
@@ -131,12 +132,17 @@ class Registry:
             return known
         operation, table = operation_and_table(text)
         with self._lock:
+            first = text.lstrip().startswith(("/*", "--"))
             for comment in comments(text):
                 match = _COMMENT.match(comment)
-                if match is not None and self._counts(match[1]):
-                    # What it says of its first text goes for all of them: a page has one row of it.
-                    named = self._names[match[1]] = self._names.get(match[1]) or Statement(match[1], table, operation)
+                if match is not None and self._counts(match[1], first):
+                    named = self._names.get(match[1])
+                    if named is None:
+                        # What it says of its first text goes for all of them: a page has one row of it.
+                        named = self._names[match[1]] = Statement(match[1], table, operation)
+                        self.version += 1
                     return named
+                first = False
             query = f"hash-{hashlib.sha256(similar.encode(errors='replace')).hexdigest()[:16]}"
             if query not in self._hashes:
                 if len(self._hashes) >= self._most_hashes:
@@ -144,11 +150,11 @@ class Registry:
                 self._hashes.add(query)
         return Statement(query, table, operation)
 
-    def _counts(self, name: str) -> bool:
-        """Whether a name in a comment is one."""
+    def _counts(self, name: str, first: bool) -> bool:
+        """Whether a name in a comment is one. first: the statement begins with the comment."""
         if name in self._names:
             return True
-        if len(self._from_comments) >= self._most_comment_names:
+        if not first or len(self._from_comments) >= self._most_comment_names:
             return False
         self._from_comments.add(name)
         return True
