@@ -81,7 +81,7 @@ def test_registered_statements_show_at_zero(engine: Engine, registry: Registry, 
 def test_a_statement_that_its_comment_names_shows_at_zero_from_its_first_text_on(engine: Engine, tally: Tally) -> None:
     with instrument.sqlalchemy(engine, queries=Registry(), tally=tally), engine.connect() as connection:
         connection.execute(text("/* query_id: list_chats */ SELECT id FROM chats"))
-    assert timed(tally) == {"list_chats success": 1, "list_chats error": 0}
+        assert timed(tally) == {"list_chats success": 1, "list_chats error": 0}
 
 
 def test_core_and_orm(engine: Engine, registry: Registry, tally: Tally) -> None:
