@@ -19,6 +19,8 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.dialects import registry as registries
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 from sqlalchemy.pool import NullPool
@@ -198,6 +200,31 @@ def test_the_engines_own_instrumentation_records_alone(registry: Registry, engin
         connection.execute(text("SELECT 1"))
     assert (queries(mine), queries(tally)) == ({"sqlite one - select success": 1}, {})
     mine.close()
+
+
+def test_a_dialect_that_calls_its_base_is_recorded_once(registry: Registry, tally: Tally) -> None:
+    """One that is imported after the instrumentation, and does more than hand over."""
+    handle = instrument.sqlalchemy(queries=registry, tally=tally)
+
+    class Late(SQLiteDialect_pysqlite):
+        supports_statement_cache = True
+
+        def do_execute(self, cursor: Any, statement: Any, parameters: Any, context: Any = None) -> None:
+            base: Any = super()
+            base.do_execute(cursor, "SELECT 0", ())
+            base.do_execute(cursor, statement, parameters, context=context)
+
+    before = vars(Late)["do_execute"]
+    registries.register("late", __name__, "Late")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "Late", Late)
+        engine = create_engine("late://")
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT 1")).scalar() == 1
+        engine.dispose()
+    assert queries(tally) == {"sqlite one - select success": 1}
+    handle.remove()
+    assert vars(Late)["do_execute"] is before
 
 
 def test_connections(tally: Tally) -> None:

@@ -46,7 +46,7 @@ def sqlalchemy(
     if handle.is_off:
         return handle
     if target is None:
-        _watch_all(handle, partial(_watched, Statements(handle, queries, tally=tally, table=Tables())))
+        _watch_all(handle, Statements(handle, queries, tally=tally, table=Tables()))
         _count_connections(handle, Pool)
     else:
         dialect = target.dialect
@@ -64,7 +64,7 @@ def _function(method: Any) -> Callable[..., Any]:
     return lambda dialect, *arguments, **named: method(*arguments, **named)
 
 
-def _watch_all(handle: Instrumentation, watched: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _watch_all(handle: Instrumentation, statements: Statements) -> None:
     """Watch every class of dialects that has methods of its own, also those that are imported later."""
     from sqlalchemy import Engine
     from sqlalchemy.engine.default import DefaultDialect
@@ -74,6 +74,8 @@ def _watch_all(handle: Instrumentation, watched: Callable[[Callable[..., Any]], 
     def cover(kind: type) -> None:
         if kind not in covered:
             covered.add(kind)
+            overrides = kind is not DefaultDialect
+            watched = partial(_watched, statements, calls_others=overrides, called_by_others=True)
             for name in EXECUTE:
                 if name in vars(kind):
                     handle.wrap(kind, name, watched)
@@ -118,25 +120,35 @@ def _count_connections(handle: Instrumentation, pool: Any) -> None:
     listen("close_detached", connections.closed)
 
 
-def _watched(statements: Statements, execute: Callable[..., Any]) -> Callable[..., Any]:
-    """A method that hands over a statement, with a clock around it. The outermost of several records."""
+def _watched(
+    statements: Statements, execute: Callable[..., Any], *, calls_others: bool = False, called_by_others: bool = False
+) -> Callable[..., Any]:
+    """A method that hands over a statement, with a clock around it. The outermost of several records.
+
+    calls_others, called_by_others: whether that may be others that are watched on behalf of the same instrumentation.
+    """
     record = statements.record
 
     @wraps(execute)
     def do_execute(dialect: Any, cursor: Any, statement: str, *rest: Any, **named: Any) -> Any:
-        if statements.removed or inside.get():
+        several = Statements.live > 1  # context variables take as long as all else here, so not without need
+        if statements.removed or ((called_by_others or several) and inside.get()):
             return execute(dialect, cursor, statement, *rest, **named)
+        outermost = calls_others or several
         began = perf_counter()
         try:
-            inside.set(True)
+            if outermost:
+                inside.set(True)
             result = execute(dialect, cursor, statement, *rest, **named)
         except BaseException as problem:
             seconds = perf_counter() - began
-            inside.set(False)
+            if outermost:
+                inside.set(False)
             record(dialect.name, statement, seconds, problem, rest)
             raise
         seconds = perf_counter() - began
-        inside.set(False)
+        if outermost:
+            inside.set(False)
         record(dialect.name, statement, seconds, None, rest)
         return result
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from tallygate.facts import Query
@@ -29,6 +29,8 @@ SYSTEMS: Final = {"oracle": "oracle.db", "mssql": "microsoft.sql_server"}
 class Statements:
     """Records the statements that one instrumentation sees."""
 
+    live: ClassVar[int] = 0
+    """How many instrumentations of databases there are now. As long as it is one, none is inside another."""
     removed = False
     """Whether the instrumentation is: what somebody still holds of it then records nothing."""
 
@@ -51,9 +53,11 @@ class Statements:
         self.seed(instrumentation.recorder)
         instrumentation.before_render(self.seed)
         instrumentation.finally_do(self._remove)
+        Statements.live += 1
 
     def _remove(self) -> None:
         self.removed = True
+        Statements.live -= 1
 
     def seed(self, recorder: Recorder) -> None:
         """Let registered statements show at 0, those too that were registered since."""
