@@ -215,9 +215,8 @@ def test_a_dialect_that_calls_its_base_is_recorded_once(registry: Registry, tall
             base.do_execute(cursor, statement, parameters, context=context)
 
     before = vars(Late)["do_execute"]
-    registries.register("late", __name__, "Late")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(globals(), "Late", Late)
+        patch.setitem(registries.impls, "late", lambda: Late)
         engine = create_engine("late://")
         with engine.connect() as connection:
             assert connection.execute(text("SELECT 1")).scalar() == 1
