@@ -80,6 +80,7 @@ def test_the_wait_before_a_retry_is_no_part_of_an_attempt(tally: Tally, monkeypa
         now += 100
 
     monkeypatch.setattr("tallygate.instrument.llm_calls.perf_counter", lambda: now)
+    monkeypatch.setattr("tallygate.instrument.stainless.perf_counter", lambda: now)
     monkeypatch.setattr(SyncAPIClient, "_sleep_for_retry", sleep)
     client = client_of(answer, max_retries=1)
     for stream in (False, True):

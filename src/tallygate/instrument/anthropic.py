@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.hosts import provider_at
 from tallygate.instrument.llm_calls import ObservedCall, member, members, plain
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from anthropic._base_client import AsyncAPIClient, SyncAPIClient
 
     from tallygate.record.recorder import Recorder
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _sdk: SDK | None = None
 
@@ -79,6 +83,23 @@ class Messages:
 
     operation = "chat"
     endpoint = "/messages"
+
+    def smooth(self, reply: Any) -> tuple[int, int, int, int, int] | None:
+        """As ReplyReader.smooth."""
+        known = getattr(reply, "__dict__", _NOTHING)
+        if known.get("type") != "message" or known.get("stop_reason") == "refusal":
+            return None
+        usage = known.get("usage")
+        tokens = None if usage is None else anthropic_usage({}, members(usage))
+        if tokens is None:
+            return None
+        return (
+            tokens.input_tokens,
+            tokens.output_tokens,
+            tokens.cache_read_tokens,
+            tokens.cache_write_tokens,
+            tokens.reasoning_tokens,
+        )
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""

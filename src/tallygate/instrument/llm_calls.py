@@ -64,11 +64,14 @@ class ObservedCall:
     """What its reader keeps from one event to the next."""
     answer: Any = None
     """The answer of which the library has all and has not yet made a reply."""
+    sent = 0.0
+    """When the last request left, by ``perf_counter``; 0 when it has been recorded, or none has left."""
+    seconds: float | None = None
+    """What it took to its answer, unless that is unread."""
+    status: int | None = None
+    """What it was answered with."""
     _limited = False
-    _sent = 0.0
-    _seconds: float | None = None
     _headers: float | None = None
-    _status: int | None = None
     _lost = ""
 
     def __init__(self, recorder: Recorder, reader: Reader, provider: str, model: str, stream: bool) -> None:
@@ -80,50 +83,50 @@ class ObservedCall:
 
     def sending(self) -> None:
         """A request leaves. The one before it, if any, is retried by this one."""
-        if self._sent:
+        if self.sent:
             self._end_attempt(self._retried())
-            self._seconds = self._headers = self._status = None
+            self.seconds = self._headers = self.status = None
             self.unread = False
-        self._sent = perf_counter()
+        self.sent = perf_counter()
 
     def answered(self, status: int, unread: bool = False) -> None:
         """The request has its answer; ``unread``: the head of it, and the body is still to be read."""
-        self._status, seconds = status, perf_counter() - self._sent
+        self.status, seconds = status, perf_counter() - self.sent
         if unread:
             self._headers = seconds
         if unread and status < 400:
             self.unread = True
             self.tracker.headers()
         else:
-            self._seconds = seconds
+            self.seconds = seconds
         if status == 429:
             self._limited = True
             self.tracker.rate_limited()
 
     def unanswered(self, problem: BaseException) -> None:
         """The request failed on the way."""
-        self._seconds = perf_counter() - self._sent
+        self.seconds = perf_counter() - self.sent
         self._lost = ending_of(problem, replied(problem)).error_type
         if self._lost == ErrorType.GATEWAY_INTERNAL:
-            self._sent = 0.0  # the library itself gave up before anything had left
+            self.sent = 0.0  # the library itself gave up before anything had left
 
     def _retried(self) -> str:
-        if self._status is None:
+        if self.status is None:
             return self._lost
-        return error_type_of_status(self._status).value if self._status >= 400 else ""
+        return error_type_of_status(self.status).value if self.status >= 400 else ""
 
     def _end_attempt(self, error_type: str) -> None:
-        if self._sent:
-            seconds = self._seconds
+        if self.sent:
+            seconds = self.seconds
             if seconds is None:
-                seconds = perf_counter() - self._sent
+                seconds = perf_counter() - self.sent
             self.tracker.attempt(
                 seconds=seconds,
                 seconds_to_headers=self._headers,
-                status_code=self._status or NO_STATUS,
+                status_code=self.status or NO_STATUS,
                 error_type=error_type,
             )
-            self._sent = 0.0
+            self.sent = 0.0
 
     # What the reply says
 
@@ -176,10 +179,10 @@ class ObservedCall:
         if failure is None and self.stream and not self.complete:
             failure = ErrorType.PROVIDER_STREAM_CUT
         if failure is not None:
-            self._finish("failed", self._status or 200, failure.value)
+            self._finish("failed", self.status or 200, failure.value)
         elif not self.over:
             self.over = True
-            if not self._sent:
+            if not self.sent:
                 self.tracker.close(None)  # answered within the library, say from a cache: no model was asked
                 return
             self._end_attempt("")
@@ -217,7 +220,7 @@ class ObservedCall:
         if error_type == ErrorType.PROVIDER_RATE_LIMIT and not self._limited:
             self.tracker.rate_limited()
         # An error within a stream may name a status of its own: what was sent is that of the head.
-        self._finish(ending.outcome, self._status if self.unread and self._status else ending.status_code, error_type)
+        self._finish(ending.outcome, self.status if self.unread and self.status else ending.status_code, error_type)
 
     def _finish(self, outcome: str, status_code: int | str, error_type: str) -> None:
         if not self.over:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.hosts import provider_at
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 _CONTENT: Final = ("tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 _LAST: Final = frozenset(("response.completed", "response.incomplete", "response.failed", "response.cancelled"))
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _sdk: SDK | None = None
 
@@ -63,6 +67,17 @@ class Chat:
 
     def __init__(self, operation: str, endpoint: str) -> None:
         self.operation, self.endpoint = operation, endpoint
+
+    def smooth(self, reply: Any) -> tuple[int, int, int, int, int] | None:
+        """As ReplyReader.smooth."""
+        known = getattr(reply, "__dict__", _NOTHING)
+        usage = known.get("usage")
+        if usage is None:
+            return None
+        for choice in known.get("choices") or ():
+            if choice.__dict__.get("finish_reason") == "content_filter":
+                return None
+        return _tokens(usage, _CHAT_USAGE)
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
@@ -115,29 +130,40 @@ _RESPONSES_USAGE: Final = ("input_tokens", "output_tokens", "input_tokens_detail
 
 
 def read_usage(call: ObservedCall, usage: Any, names: tuple[str, str, str, str] = _CHAT_USAGE) -> None:
-    """Usage as OpenAI itself writes it is read here, at a fraction of the price; all other by ``openai_usage``."""
-    if type(usage) is not dict and not usage.__pydantic_extra__:
-        get = usage.__dict__.get
-        read, written, inner, outer = get(names[0]), get(names[1]), get(names[2]), get(names[3])
-        hit = stored = thought = 0
-        if inner is not None and not inner.__pydantic_extra__:
-            hit, stored = inner.__dict__.get("cached_tokens") or 0, inner.__dict__.get("cache_write_tokens") or 0
-            inner = None
-        if outer is not None and not outer.__pydantic_extra__:
-            thought = outer.__dict__.get("reasoning_tokens") or 0
-            outer = None
-        if (
-            inner is outer is None
-            and type(read) is type(written) is type(hit) is type(stored) is type(thought) is int
-            and hit >= 0 <= stored
-            and hit + stored <= read <= MOST
-            and 0 <= thought <= written <= MOST
-            # A total with the reasoning on top means that the output left it out.
-            and (not thought or get("total_tokens") == read + written)
-        ):
-            call.tracker.usage(read, written, hit, stored, thought)
-            return
-    call.usage(openai_usage(plain(usage)))
+    """Usage as OpenAI itself writes it is read at a fraction of the price; all other by ``openai_usage``."""
+    tokens = None if type(usage) is dict else _tokens(usage, names)
+    if tokens is None:
+        call.usage(openai_usage(plain(usage)))
+    else:
+        call.tracker.usage(*tokens)
+
+
+def _tokens(usage: Any, names: tuple[str, str, str, str]) -> tuple[int, int, int, int, int] | None:
+    """Usage of the library's own kind, as OpenAI itself writes it; None for any other."""
+    if usage.__pydantic_extra__:
+        return None
+    told = usage.__dict__
+    read, written, inner, outer = told.get(names[0]), told.get(names[1]), told.get(names[2]), told.get(names[3])
+    hit = stored = thought = 0
+    if inner is not None:
+        if inner.__pydantic_extra__:
+            return None
+        details = inner.__dict__
+        hit, stored = details.get("cached_tokens") or 0, details.get("cache_write_tokens") or 0
+    if outer is not None:
+        if outer.__pydantic_extra__:
+            return None
+        thought = outer.__dict__.get("reasoning_tokens") or 0
+    if (
+        type(read) is type(written) is type(hit) is type(stored) is type(thought) is int
+        and hit >= 0 <= stored
+        and hit + stored <= read <= MOST
+        and 0 <= thought <= written <= MOST
+        # A total with the reasoning on top means that the output left it out.
+        and (not thought or told.get("total_tokens") == read + written)
+    ):
+        return read, written, hit, stored, thought
+    return None
 
 
 def _says_something(choice: Any, message: str) -> bool:
@@ -153,6 +179,14 @@ class Responses:
 
     operation = "chat"
     endpoint = "/responses"
+
+    def smooth(self, reply: Any) -> tuple[int, int, int, int, int] | None:
+        """As ReplyReader.smooth."""
+        known = getattr(reply, "__dict__", _NOTHING)
+        usage = known.get("usage")
+        if usage is None or known.get("status") != "completed" or member(reply, "error"):
+            return None
+        return _tokens(usage, _RESPONSES_USAGE)
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
@@ -181,7 +215,7 @@ class Responses:
     def _read(self, call: ObservedCall, reply: Any) -> None:
         usage = member(reply, "usage")
         if usage is not None:
-            read_usage(call, usage)
+            read_usage(call, usage, _RESPONSES_USAGE)
         stopped = member(reply, "incomplete_details")
         if stopped is not None and member(stopped, "reason") == "content_filter":
             call.filtered(call.said_something or bool(member(reply, "output")))
@@ -192,6 +226,9 @@ class Embeddings:
 
     operation = "embeddings"
     endpoint = "/embeddings"
+
+    def smooth(self, reply: Any) -> None:
+        """As ReplyReader.smooth; none is short."""
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""

@@ -27,6 +27,8 @@ class Watchers:
         self._everywhere: tuple[Instrumentation, ...] = ()
         self._count = 0
         self._patches = Instrumentation()
+        self.everybody = object()
+        """Another one whenever an instrumentation has come or gone."""
 
     def add(self, client: Any, tally: Recorder | None) -> Instrumentation:
         """Watch what has this object for a client; everything when it is None. Raises NotInstrumentable."""
@@ -41,6 +43,7 @@ class Watchers:
                 self._everywhere = (*self._everywhere, handle)
             else:
                 vars(client)[MARK] = (*vars(client).get(MARK, ()), handle)
+            self.everybody = object()
         where = None if client is None else ref(client)
         handle.finally_do(lambda: self._let_go(handle, where))
         return handle
@@ -71,6 +74,7 @@ class Watchers:
             if client is not None:
                 vars(client)[MARK] = tuple(other for other in vars(client)[MARK] if other is not handle)
             self._count -= 1
+            self.everybody = object()
             if not self._count:
                 self._patches.remove()
 
