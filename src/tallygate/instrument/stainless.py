@@ -29,6 +29,7 @@ from tallygate.record.recorder import UNKNOWN_MODEL, Recorder
 
 _PLACE: Final = "_tallygate_place"
 """Attribute of a client with its ``_Place``."""
+_new: Final = object.__new__
 MOST_KNOWN: Final = 1024
 """How many kinds of calls are known at a place; more are looked up again, which is slower and as exact."""
 
@@ -71,18 +72,16 @@ class _Call(ObservedCall):
     """A call of such an SDK."""
 
     known: _Known | None = None
+    smooth = False
+    """Whether its last request was answered with a 200 that has been read."""
     learns: tuple[_Place, _Labels] | None = None
     """Where calls like this become known, when it ends smoothly."""
 
 
 class _KnownCall(_Call):
-    """A call like one before: it needs no looking up."""
+    """A call like one before: it needs no looking up. ``SDK.begin`` makes it, without ``__init__``."""
 
     stream = False
-
-    def __init__(self, known: _Known, context: Dimensions | None) -> None:
-        self.known, self.recorder, self.reader = known, known.recorder, known.reader
-        self.tracker = known.draft(known.binding, context).start()
 
 
 @dataclass(eq=False)
@@ -123,20 +122,30 @@ class SDK:
         # Nearly every call is like one before. This runs cold, among the library's own work, where each step costs
         # several times what it does in a loop; so these are as few as can be. ``_begin`` comes to the same in full.
         try:
-            place = client.__dict__.get(_PLACE)
+            members, asked = client.__dict__, options.__dict__
+            place = members.get(_PLACE)
             if (
                 place is not None
                 and not stream
                 and place.everybody is self.watchers.everybody
                 and place.program is default.recorder
-                and place.base_url is client._base_url
-                and type(body := options.json_data) is dict
-                and (known := place.known.get((options.url, body.get("model"), context := current.get()))) is not None
-                and options.method == "post"
+                and place.base_url is members["_base_url"]
+                and type(body := asked["json_data"]) is dict
+                and (known := place.known.get((asked["url"], body["model"], context := current.get()))) is not None
+                and asked["method"] == "post"
                 and ongoing.get() is None
                 and not inside.get()
             ):
-                return _KnownCall(known, context)
+                call = _new(_KnownCall)
+                call.known, call.recorder, call.reader, call.sent, call.smooth = (
+                    known,
+                    known.recorder,
+                    known.reader,
+                    0.0,
+                    False,
+                )
+                call.tracker = known.draft(known.binding, context).start()
+                return call
         except Exception:  # say a model that has no hash
             return self._begin(client, options, stream)
         return self._begin(client, options, stream)
@@ -176,7 +185,7 @@ class SDK:
     def end(self, call: _Call, result: Any) -> None:
         """``request`` has returned this, with nothing left to be read."""
         known = call.known
-        if known is not None and call.status == 200:
+        if known is not None and call.smooth:
             # Nearly every call ends like this; as few steps as can be, and what follows comes to the same in full.
             try:
                 tokens = known.reader.smooth(result)
@@ -268,7 +277,7 @@ def _request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
             raise
         finally:
             ongoing.reset(token)
-        if not call.unread:
+        if call.smooth or not call.unread:
             sdk.end(call, result)
         return result
 
@@ -289,20 +298,20 @@ def _async_request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]
             raise
         finally:
             _leave(token)
-        if not call.unread:
+        if call.smooth or not call.unread:
             sdk.end(call, result)
         return result
 
     return request
 
 
-def _sent(call: ObservedCall, result: Any, stream: object, asynchronous: bool) -> None:
+def _sent(call: _Call, result: Any, stream: object, asynchronous: bool) -> None:
     """A request has this result."""
     try:
         response = result[0] if type(result) is tuple else result
         status = response.status_code
         if status == 200 and not stream and response.is_closed:  # nearly always
-            call.seconds, call.status, call.answer = perf_counter() - call.sent, 200, response
+            call.seconds, call.status, call.answer, call.smooth = perf_counter() - call.sent, 200, response, True
             return
         call.answered(status, bool(stream) or not response.is_closed)
         if call.unread:
@@ -316,10 +325,11 @@ def _sent(call: ObservedCall, result: Any, stream: object, asynchronous: bool) -
 def _send(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     def send(self: Any, request: Any, **further: Any) -> Any:
-        call = ongoing.get()
+        call: Any = ongoing.get()
         if call is None or inside.get():
             return original(self, request, **further)
         if call.sent:
+            call.smooth = False
             call.sending()
         else:
             call.sent = perf_counter()
@@ -340,10 +350,11 @@ def _send(original: Callable[..., Any]) -> Callable[..., Any]:
 def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
     async def send(self: Any, request: Any, **further: Any) -> Any:
-        call = ongoing.get()
+        call: Any = ongoing.get()
         if call is None or inside.get():
             return await original(self, request, **further)
         if call.sent:
+            call.smooth = False
             call.sending()
         else:
             call.sent = perf_counter()
