@@ -1,20 +1,21 @@
 """A call of a library, bare and instrumented in several ways, in turns: what each way adds.
 
 A call that is measured costs a hundred times what is looked for, and other work on the machine comes and goes. So the
-ways take turns every few calls, each call is timed by itself in CPU time, and the lower quartile of all is compared.
+ways take turns every few calls, in another order each round, each call is timed by itself in CPU time, and the lower
+quartile of all is compared. The bare library is among the ways a second time: what that adds is the noise.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from benchmarks.harness import machine, print_table
 
 ROUNDS, TIMES, WARM = 25, 20, 3
-BARE = "bare"
+BARE, AGAIN = "bare", "bare again (noise)"
 
 Way = Callable[[], AbstractContextManager[object]]
 """Instruments as long as it is entered."""
@@ -31,11 +32,12 @@ class Reach:
 
 
 def added(call: Callable[[], object], ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, float]:
-    """Microseconds that each way adds to the call, and under ``BARE`` those of the call itself."""
-    taken: dict[str, list[int]] = {name: [] for name in (BARE, *ways)}
-    for _ in range(rounds):
-        _time(call, taken[BARE])
-        for name, way in ways.items():
+    """Microseconds that each way adds to the call, under ``BARE`` its own, under ``AGAIN`` the noise."""
+    taken: dict[str, list[int]] = {name: [] for name in (BARE, AGAIN, *ways)}
+    turns: list[tuple[str, Way]] = [(BARE, nullcontext), *ways.items(), (AGAIN, nullcontext)]
+    for number in range(rounds):
+        turn = number % len(turns)
+        for name, way in (*turns[turn:], *turns[:turn]):
             with way():
                 _time(call, taken[name])
     lower = {name: sorted(times)[len(times) // 4] / 1000 for name, times in taken.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Any
@@ -188,3 +190,16 @@ def test_what_is_known_holds_until_something_changes(monkeypatch: pytest.MonkeyP
             ("second", "openai"): 2, ("second", "deepseek"): 2,
             ("third", "openai"): 0, ("third", "deepseek"): 1,
         }  # fmt: skip
+
+
+def test_a_client_keeps_no_tally_that_is_gone() -> None:
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, json=completion(usage=USAGE_TOLD)))
+    client, tally = OpenAI(api_key="key", http_client=httpx2.Client(transport=transport)), Tally()
+    with instrument.openai(tally=tally):
+        ask(client)
+        ask(client)
+    tally.close()
+    gone = weakref.ref(tally)
+    del tally
+    gc.collect()
+    assert gone() is None

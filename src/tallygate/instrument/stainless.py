@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import wraps
 from time import perf_counter
 from typing import Any, Final, Protocol
+from weakref import WeakSet
 
 from tallygate.context import Dimensions, current
 from tallygate.errors import ErrorType
@@ -45,12 +46,17 @@ class ReplyReader(Reader, Protocol):
 class _Place:
     """Where a client's calls go, and how smooth ones of before were recorded; it holds until something changes."""
 
-    __slots__ = ("base_url", "everybody", "known", "program", "provider")
+    __slots__ = ("__weakref__", "base_url", "everybody", "known", "program", "provider")
 
-    def __init__(self, base_url: object, provider: str, everybody: object, program: Recorder) -> None:
+    def __init__(self, base_url: object, provider: str, everybody: WeakSet[Any], program: Recorder) -> None:
         """everybody: who watches. program: the program's tally."""
         self.base_url, self.provider, self.everybody, self.program = base_url, provider, everybody, program
         self.known: dict[_Labels, _Known] = {}
+        everybody.add(self)
+
+    def forget(self) -> None:
+        """What is known holds no longer, and must not keep its tally."""
+        self.known = {}
 
 
 _Labels = tuple[str, str, Dimensions | None]
@@ -208,8 +214,8 @@ class SDK:
     def _learn(self, call: _Call, place: _Place, labels: _Labels) -> None:
         """Calls like this one are known from here on."""
         binding = call.tracker.owner
-        if not isinstance(binding, Binding):
-            return  # there were none to have
+        if not isinstance(binding, Binding) or place.everybody is not self.watchers.everybody:
+            return  # nothing is recorded, or no longer so
         try:
             if len(place.known) >= MOST_KNOWN:
                 place.known.clear()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, Final
-from weakref import ref
+from typing import Any, Final, Protocol
+from weakref import WeakSet, ref
 
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.record.recorder import Recorder
@@ -13,6 +13,13 @@ from tallygate.record.recorder import Recorder
 MARK: Final = "_tallygate_instrumentations"
 """Attribute of a client with its own instrumentations."""
 _lock: Final = Lock()
+
+
+class Forgetful(Protocol):
+    """Knows something that holds as long as the same instrumentations watch."""
+
+    def forget(self) -> None:
+        """They have changed."""
 
 
 class Watchers:
@@ -27,8 +34,8 @@ class Watchers:
         self._everywhere: tuple[Instrumentation, ...] = ()
         self._count = 0
         self._patches = Instrumentation()
-        self.everybody = object()
-        """Another one whenever an instrumentation has come or gone."""
+        self.everybody: WeakSet[Forgetful] = WeakSet()
+        """Another one whenever an instrumentation has come or gone; those in it forget what they know then."""
 
     def add(self, client: Any, tally: Recorder | None) -> Instrumentation:
         """Watch what has this object for a client; everything when it is None. Raises NotInstrumentable."""
@@ -43,7 +50,7 @@ class Watchers:
                 self._everywhere = (*self._everywhere, handle)
             else:
                 vars(client)[MARK] = (*vars(client).get(MARK, ()), handle)
-            self.everybody = object()
+            self._change()
         where = None if client is None else ref(client)
         handle.finally_do(lambda: self._let_go(handle, where))
         return handle
@@ -56,6 +63,11 @@ class Watchers:
             return None
         recorder: Recorder = handle.recorder
         return recorder if recorder.enabled else None
+
+    def _change(self) -> None:
+        before, self.everybody = self.everybody, WeakSet()
+        for one in before:
+            one.forget()
 
     def _take_hold(self) -> None:
         self._patches = Instrumentation()
@@ -74,7 +86,7 @@ class Watchers:
             if client is not None:
                 vars(client)[MARK] = tuple(other for other in vars(client)[MARK] if other is not handle)
             self._count -= 1
-            self.everybody = object()
+            self._change()
             if not self._count:
                 self._patches.remove()
 
