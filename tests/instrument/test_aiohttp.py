@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from tallygate import instrument
-from tallygate.instrument.once import inside
+from tallygate.instrument.support.once import inside
 from tallygate.simulator import Settings, Simulator, run_in_thread
 from tallygate.tally import Tally
 from tests.instrument.llm_requests import ASKS, CHAT_STREAM, FAILING, FEW, FINE, Ask, address

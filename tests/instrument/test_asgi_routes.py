@@ -16,7 +16,8 @@ from starlette.staticfiles import StaticFiles
 
 from tallygate import instrument
 from tallygate.exposition.asgi import Receive, Scope, Send
-from tallygate.instrument import ASGIMiddleware, route_templates
+from tallygate.instrument import ASGIMiddleware
+from tallygate.instrument.support import route_templates
 from tallygate.tally import Tally
 from tests.instrument.asgi_calls import call, echo, hello, plain
 from tests.instrument.http_page import dropped, in_flight, requests

@@ -19,7 +19,7 @@ import openai
 import pytest
 
 from tallygate import instrument
-from tallygate.instrument.once import inside
+from tallygate.instrument.support.once import inside
 from tallygate.simulator import Settings, Simulator, run_in_thread
 from tallygate.tally import Tally
 from tests.instrument.llm_requests import ASKS, CASES, CHAT, CHAT_STREAM, FAILING, FEW, Ask, address

@@ -17,7 +17,7 @@ from anthropic import Anthropic
 from openai import AsyncOpenAI, OpenAI
 
 from tallygate import context, instrument
-from tallygate.instrument import stainless
+from tallygate.instrument.support import stainless
 from tallygate.record.default import default
 from tallygate.tally import Tally
 from tests.instrument.llm_truth import page_of

@@ -13,7 +13,8 @@ import cachetools
 import pytest
 
 from tallygate import instrument
-from tallygate.instrument import NotInstrumentable, polling
+from tallygate.instrument import NotInstrumentable
+from tallygate.instrument.support import polling
 from tallygate.record.default import default
 from tallygate.tally import Tally
 from tests.instrument.db_page import lookups, state

@@ -13,7 +13,7 @@ from openai._base_client import AsyncAPIClient, SyncAPIClient
 
 import tallygate
 from tallygate import instrument
-from tallygate.instrument.once import inside
+from tallygate.instrument.support.once import inside
 from tallygate.simulator import Settings, Simulator, run_in_thread
 from tallygate.tally import Tally
 from tests.instrument.llm_truth import new_model, page_of, served
@@ -79,8 +79,8 @@ def test_the_wait_before_a_retry_is_no_part_of_an_attempt(tally: Tally, monkeypa
         nonlocal now
         now += 100
 
-    monkeypatch.setattr("tallygate.instrument.llm_calls.perf_counter", lambda: now)
-    monkeypatch.setattr("tallygate.instrument.stainless.perf_counter", lambda: now)
+    monkeypatch.setattr("tallygate.instrument.support.llm_calls.perf_counter", lambda: now)
+    monkeypatch.setattr("tallygate.instrument.support.stainless.perf_counter", lambda: now)
     monkeypatch.setattr(SyncAPIClient, "_sleep_for_retry", sleep)
     client = client_of(answer, max_retries=1)
     for stream in (False, True):

@@ -13,7 +13,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from tallygate import instrument
-from tallygate.instrument.once import inside
+from tallygate.instrument.support.once import inside
 from tallygate.simulator import Settings, Simulator, run_in_thread
 from tallygate.tally import Tally
 from tests.gateway.running import Page

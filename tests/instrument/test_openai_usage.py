@@ -10,8 +10,8 @@ from openai._models import construct_type
 from openai.types import CompletionUsage
 from openai.types.responses import ResponseUsage
 
-from tallygate.instrument.llm_calls import plain
 from tallygate.instrument.openai import read_usage
+from tallygate.instrument.support.llm_calls import plain
 from tallygate.wire.interface import Usage
 from tallygate.wire.tokens import openai_usage
 

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tallygate import Tally, instrument
 from tallygate.dialects import DIALECTS, UnknownDialect
 from tallygate.exposition.sources import NameClash
-from tallygate.instrument.registries import TallyCollector, metrics_of
+from tallygate.instrument.support.registries import TallyCollector, metrics_of
 from tallygate.record.default import default
 from tests.record.reading import dropped
 
@@ -353,7 +353,7 @@ MULTIPROCESS = """
 import os, prometheus_client, tallygate
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 from tallygate import instrument
-from tallygate.instrument.registries import TallyCollector
+from tallygate.instrument.support.registries import TallyCollector
 
 jobs = prometheus_client.Counter("jobs", "Jobs")
 tally = tallygate.init(path=os.path.abspath("ledger"), capacity_bytes=16 << 20, implementation="native")

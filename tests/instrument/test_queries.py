@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tallygate.instrument.queries import OTHER, Registry, Statement
-from tallygate.instrument.sql import bare, comments, folded, is_transaction, normal, operation_and_table
+from tallygate.instrument.support.sql import bare, comments, folded, is_transaction, normal, operation_and_table
 from tests.instrument.db_page import hash_of
 
 SAME = {

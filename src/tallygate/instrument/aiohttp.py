@@ -14,8 +14,8 @@ from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
-    from tallygate.instrument.http_calls import Calls, HTTPCall, MeteredBody
-    from tallygate.instrument.llm_calls import ObservedCall
+    from tallygate.instrument.support.http_calls import Calls, HTTPCall, MeteredBody
+    from tallygate.instrument.support.llm_calls import ObservedCall
     from tallygate.record.recorder import Recorder
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from tallygate.instrument.hosts import provider_at
-from tallygate.instrument.llm_calls import ObservedCall, member, members, plain
 from tallygate.instrument.patching import Instrumentation
-from tallygate.instrument.stainless import SDK
+from tallygate.instrument.support.hosts import provider_at
+from tallygate.instrument.support.llm_calls import ObservedCall, member, members, plain
+from tallygate.instrument.support.stainless import SDK
 from tallygate.wire.tokens import anthropic_usage
 
 if TYPE_CHECKING:

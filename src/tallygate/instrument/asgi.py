@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tallygate.exposition.asgi import Message, Receive, Scope, Send
 from tallygate.facts import HTTPRequest
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
-from tallygate.instrument.route_templates import RouteTemplates
-from tallygate.instrument.served_rows import ServedRows
+from tallygate.instrument.support.route_templates import RouteTemplates
+from tallygate.instrument.support.served_rows import ServedRows
 from tallygate.ledger.interface import ELAPSED
 from tallygate.record.classify import CLIENT_GONE, is_cancellation
 

@@ -7,7 +7,7 @@ from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.patching import Instrumentation
-from tallygate.instrument.statements import Statements
+from tallygate.instrument.support.statements import Statements
 
 if TYPE_CHECKING:
     from tallygate.instrument.queries import Registry

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
-from tallygate.instrument.polling import PolledCache, Reading
+from tallygate.instrument.support.polling import PolledCache, Reading
 
 if TYPE_CHECKING:
     from cachetools import Cache

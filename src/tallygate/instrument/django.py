@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tallygate.exposition.asgi import Receive, Scope, Send
 from tallygate.instrument.asgi import ASGIMiddleware
 from tallygate.instrument.patching import Instrumentation
-from tallygate.instrument.route_templates import UNMATCHED
+from tallygate.instrument.support.route_templates import UNMATCHED
 from tallygate.instrument.wsgi import WSGIMiddleware
 
 if TYPE_CHECKING:

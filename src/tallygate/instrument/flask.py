@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
-from tallygate.instrument.route_templates import UNMATCHED
+from tallygate.instrument.support.route_templates import UNMATCHED
 from tallygate.instrument.wsgi import wsgi
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from tallygate.errors import ErrorType
 from tallygate.facts import LLMCall
-from tallygate.instrument.hosts import provider_at
-from tallygate.instrument.llm_calls import ObservedCall, Reader, members, ongoing, watched, watched_async
-from tallygate.instrument.once import inside
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
-from tallygate.instrument.watchers import Watchers
+from tallygate.instrument.support.hosts import provider_at
+from tallygate.instrument.support.llm_calls import ObservedCall, Reader, members, ongoing, watched, watched_async
+from tallygate.instrument.support.once import inside
+from tallygate.instrument.support.watchers import Watchers
 from tallygate.record.classify import http_status
 from tallygate.record.recorder import UNKNOWN_MODEL
 from tallygate.wire.errors import GEMINI_FILTERED

@@ -8,16 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.facts import LLMCall
-from tallygate.instrument.llm_calls import watched, watched_async
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
+from tallygate.instrument.support.llm_calls import watched, watched_async
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from httpx import AsyncClient, Client
 
-    from tallygate.instrument.http_calls import Calls, HTTPCall, MeteredBody
-    from tallygate.instrument.llm_calls import ObservedCall
+    from tallygate.instrument.support.http_calls import Calls, HTTPCall, MeteredBody
+    from tallygate.instrument.support.llm_calls import ObservedCall
     from tallygate.record.recorder import Recorder
 
 LIBRARIES: Final = ("httpx", "httpx2")
@@ -58,7 +58,7 @@ def httpx(
 def calls_of(who: str, handle: Instrumentation, hosts: Mapping[str, str]) -> Calls:
     """The calls of an instrumentation that needs the meters."""
     try:
-        from tallygate.instrument.http_calls import Calls
+        from tallygate.instrument.support.http_calls import Calls
     except ModuleNotFoundError as missing:
         if missing.name != "msgspec":
             raise

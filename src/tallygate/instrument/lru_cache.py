@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
-from tallygate.instrument.polling import PolledCache, Reading
+from tallygate.instrument.support.polling import PolledCache, Reading
 
 if TYPE_CHECKING:
     from tallygate.record.recorder import Recorder

@@ -35,7 +35,7 @@ def prometheus_client(
     """
     from prometheus_client import REGISTRY
 
-    from tallygate.instrument.registries import RegistrySource, TallyCollector, names_of_runtime
+    from tallygate.instrument.support.registries import RegistrySource, TallyCollector, names_of_runtime
 
     registry = registry or REGISTRY
     bridge = Instrumentation(tally)

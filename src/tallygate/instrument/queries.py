@@ -21,7 +21,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Final, NamedTuple
 
-from tallygate.instrument.sql import MOST_TEXT, comments, folded, is_transaction, normal, operation_and_table
+from tallygate.instrument.support.sql import MOST_TEXT, comments, folded, is_transaction, normal, operation_and_table
 
 OTHER: Final = "hash-other"
 """Name of the statements that have none, once there are too many of them."""

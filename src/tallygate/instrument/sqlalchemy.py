@@ -8,10 +8,10 @@ from time import perf_counter
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
-from tallygate.instrument.connections import OpenConnections
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.queries import MOST_KEPT, Registry
-from tallygate.instrument.statements import Statements, inside
+from tallygate.instrument.support.connections import OpenConnections
+from tallygate.instrument.support.statements import Statements, inside
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.facts import HTTPRequest
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
-from tallygate.instrument.route_templates import UNMATCHED
+from tallygate.instrument.support.route_templates import UNMATCHED
 from tallygate.record.classify import CLIENT_GONE, is_cancellation
 
 if TYPE_CHECKING:

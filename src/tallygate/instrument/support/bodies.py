@@ -14,7 +14,7 @@ from weakref import ref
 
 from tallygate.errors import ErrorType
 from tallygate.facts import LLMCall
-from tallygate.instrument.llm_calls import ObservedCall, watched, watched_async
+from tallygate.instrument.support.llm_calls import ObservedCall, watched, watched_async
 
 _KEY: Final = "tallygate_call"
 

@@ -18,11 +18,11 @@ from weakref import WeakSet
 from tallygate.context import Dimensions, current
 from tallygate.errors import ErrorType
 from tallygate.facts import LLMCall
-from tallygate.instrument.bodies import attach, take
-from tallygate.instrument.llm_calls import ObservedCall, Reader, ongoing, watched, watched_async
-from tallygate.instrument.once import inside
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
-from tallygate.instrument.watchers import MARK, Watchers
+from tallygate.instrument.support.bodies import attach, take
+from tallygate.instrument.support.llm_calls import ObservedCall, Reader, ongoing, watched, watched_async
+from tallygate.instrument.support.once import inside
+from tallygate.instrument.support.watchers import MARK, Watchers
 from tallygate.record.binding import Binding
 from tallygate.record.default import default
 from tallygate.record.measures import USAGE

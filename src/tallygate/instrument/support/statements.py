@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from tallygate.facts import Query
 from tallygate.instrument.queries import MOST_KEPT, OTHER, PROGRAM, Registry
-from tallygate.instrument.sql import MOST_TEXT
+from tallygate.instrument.support.sql import MOST_TEXT
 from tallygate.record.default import default
 from tallygate.record.tracker import status_of
 

@@ -14,9 +14,9 @@ import msgspec
 
 from tallygate.errors import ErrorType
 from tallygate.facts import LLMCall
-from tallygate.instrument.hosts import provider_at
-from tallygate.instrument.llm_calls import ObservedCall
-from tallygate.instrument.once import inside
+from tallygate.instrument.support.hosts import provider_at
+from tallygate.instrument.support.llm_calls import ObservedCall
+from tallygate.instrument.support.once import inside
 from tallygate.record.recorder import UNKNOWN_MODEL
 from tallygate.wire.decoding import READABLE
 from tallygate.wire.formats import WIRES

@@ -1,0 +1,1 @@
+"""What instrumentations share; nothing here is one."""
