@@ -107,7 +107,7 @@ class _Exchange:
     ) -> None:
         self._middleware, self._recorder, self._scope = middleware, recorder, scope
         self._receive, self._send = receive, send
-        self._activity = recorder.http_in_flight()
+        self._activity = middleware.rows.begin(recorder)
 
     async def receive(self) -> Message:
         message = await self._receive()

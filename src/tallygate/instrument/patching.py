@@ -31,6 +31,8 @@ class Instrumentation:
     def __init__(self, tally: Recorder | None = None) -> None:
         self._tally = tally
         self._undo: list[Callable[[], None]] = []
+        self.removed = False
+        """Whether it was removed: then wrappers that are still held by somebody record nothing."""
 
     @property
     def recorder(self) -> Recorder:
@@ -79,17 +81,10 @@ class Instrumentation:
         elif isinstance(self._tally, Tally):
             self.finally_do(self._tally.before_render(hook))
 
-    @property
-    def removed(self) -> bool:
-        """Whether it was removed: then wrappers that are still held by somebody record nothing."""
-        return self._removed
-
-    _removed = False
-
     def remove(self) -> None:
         """Give the library back as it was, last change first. Again is once."""
         with _lock:
-            undo, self._undo, self._removed = self._undo, [], True
+            undo, self._undo, self.removed = self._undo, [], True
         for step in reversed(undo):
             step()
 

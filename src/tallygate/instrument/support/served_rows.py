@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tallygate.facts import HTTPRequest
+from tallygate.facts import HTTPInFlight, HTTPRequest
 from tallygate.record.http import METHODS
 
 if TYPE_CHECKING:
-    from tallygate.ledger.interface import Row
+    from collections.abc import Callable
+
+    from tallygate.ledger.interface import Activity, Row
     from tallygate.record.recorder import Recorder
 
 MOST: Final = 4096
@@ -21,6 +23,14 @@ class ServedRows:
     def __init__(self) -> None:
         self._recorder: Recorder | None = None
         self._rows: dict[tuple[str, str, int | str], Row] = {}
+        self._begin: Callable[[], Activity] | None = None
+
+    def begin(self, recorder: Recorder) -> Activity:
+        """Count a request as being served, until the result is finished."""
+        if recorder is not self._recorder or self._begin is None:
+            self._recorder, self._rows = recorder, {}
+            self._begin = recorder.tables[HTTPInFlight].row().begin
+        return self._begin()
 
     def find(self, recorder: Recorder, method: str, route: str, status: int | str) -> Row:
         """The row of a request that ended so."""
@@ -29,7 +39,7 @@ class ServedRows:
             if row is not None:
                 return row
         else:
-            self._recorder, self._rows = recorder, {}
+            self._recorder, self._rows, self._begin = recorder, {}, None
         row = recorder.tables[HTTPRequest].row(method if method in METHODS else "OTHER", route, str(status))
         if method in METHODS and len(self._rows) < MOST:
             self._rows[method, route, status] = row
