@@ -12,82 +12,32 @@ from contextvars import Token
 from dataclasses import dataclass
 from functools import wraps
 from time import perf_counter
-from typing import Any, Final, Protocol
-from weakref import WeakSet
+from typing import Any, Final
 
-from tallygate.context import Dimensions, current
+from tallygate.context import current
 from tallygate.errors import ErrorType
 from tallygate.facts import LLMCall
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.support.bodies import attach, take
-from tallygate.instrument.support.llm_calls import ObservedCall, Reader, ongoing, watched, watched_async
+from tallygate.instrument.support.known_calls import (
+    MOST_KNOWN,
+    CallLabels,
+    ClientPlace,
+    Known,
+    KnownCall,
+    ReplyReader,
+    SDKCall,
+)
+from tallygate.instrument.support.llm_calls import ObservedCall, ongoing, watched, watched_async
 from tallygate.instrument.support.once import inside
 from tallygate.instrument.support.watchers import MARK, Watchers
 from tallygate.record.binding import Binding
 from tallygate.record.default import default
-from tallygate.record.measures import USAGE
 from tallygate.record.recorder import UNKNOWN_MODEL, Recorder
 
 _PLACE: Final = "_tallygate_place"
-"""Attribute of a client with its ``_Place``."""
+"""Attribute of a client with its ``ClientPlace``."""
 _new: Final = object.__new__
-MOST_KNOWN: Final = 1024
-"""How many kinds of calls are known at a place; more are looked up again, which is slower and as exact."""
-
-
-class ReplyReader(Reader, Protocol):
-    """Also knows in short what nearly all replies of its API say."""
-
-    def smooth(self, reply: Any) -> tuple[int, int, int, int, int] | None:
-        """Tokens of input and output, read from and written to a cache, and of reasoning; None for any other reply than
-        a smooth one, which has these and nothing wrong: ``whole`` finds the same then. May raise."""
-
-
-class _Place:
-    """Where a client's calls go, and how smooth ones of before were recorded; it holds until something changes."""
-
-    __slots__ = ("__weakref__", "base_url", "everybody", "known", "program", "provider")
-
-    def __init__(self, base_url: object, provider: str, everybody: WeakSet[Any], program: Recorder) -> None:
-        """everybody: who watches. program: the program's tally."""
-        self.base_url, self.provider, self.everybody, self.program = base_url, provider, everybody, program
-        self.known: dict[_Labels, _Known] = {}
-        everybody.add(self)
-
-    def forget(self) -> None:
-        """What is known holds no longer, and must not keep its tally."""
-        self.known = {}
-
-
-_Labels = tuple[str, str, Dimensions | None]
-"""Path, model and context."""
-
-
-class _Known:
-    """How calls like one before are recorded."""
-
-    __slots__ = ("binding", "close", "draft", "reader", "recorder")
-
-    def __init__(self, recorder: Recorder, reader: ReplyReader, binding: Binding) -> None:
-        self.recorder, self.reader, self.binding, self.draft = recorder, reader, binding, binding.draft
-        rows = ((binding.attempt_row(200, ""), (len(USAGE),)),)
-        self.close = binding.form.batch(binding, tuple(zip(USAGE, range(len(USAGE)), strict=True)), rows).close
-
-
-class _Call(ObservedCall):
-    """A call of such an SDK."""
-
-    known: _Known | None = None
-    smooth = False
-    """Whether its last request was answered with a 200 that has been read."""
-    learns: tuple[_Place, _Labels] | None = None
-    """Where calls like this become known, when it ends smoothly."""
-
-
-class _KnownCall(_Call):
-    """A call like one before: it needs no looking up. ``SDK.begin`` makes it, without ``__init__``."""
-
-    stream = False
 
 
 @dataclass(eq=False)
@@ -123,7 +73,7 @@ class SDK:
             )
         return self.watchers.add(client, tally)
 
-    def begin(self, client: Any, options: Any, stream: bool) -> _Call | None:
+    def begin(self, client: Any, options: Any, stream: bool) -> SDKCall | None:
         """The call that this request makes; None when it is none, or nobody records it."""
         # Nearly every call is like one before. This runs cold, among the library's own work, where each step costs
         # several times what it does in a loop; so these are as few as can be. ``_begin`` comes to the same in full.
@@ -142,7 +92,7 @@ class SDK:
                 and ongoing.get() is None
                 and not inside.get()
             ):
-                call = _new(_KnownCall)
+                call = _new(KnownCall)
                 call.known, call.recorder, call.reader, call.sent, call.smooth = (
                     known,
                     known.recorder,
@@ -156,7 +106,7 @@ class SDK:
             return self._begin(client, options, stream)
         return self._begin(client, options, stream)
 
-    def _begin(self, client: Any, options: Any, stream: bool) -> _Call | None:
+    def _begin(self, client: Any, options: Any, stream: bool) -> SDKCall | None:
         everybody, program = self.watchers.everybody, default.recorder
         recorder = self.watchers.recorder(client)
         if recorder is None:
@@ -170,17 +120,17 @@ class SDK:
             if not isinstance(model, str):
                 model = UNKNOWN_MODEL
             where, steady = client._base_url, not isinstance(client, self.unsteady)
-            place: _Place | None = client.__dict__.get(_PLACE)
+            place: ClientPlace | None = client.__dict__.get(_PLACE)
             if (
                 place is None
                 or place.base_url is not where
                 or place.everybody is not everybody
                 or place.program is not program
             ):
-                place = _Place(where, self.provider(client), everybody, program)
+                place = ClientPlace(where, self.provider(client), everybody, program)
                 if steady:
                     client.__dict__[_PLACE] = place
-            call = _Call(recorder, reader, place.provider, model, stream)
+            call = SDKCall(recorder, reader, place.provider, model, stream)
             if steady and not stream and recorder.identities is None:
                 call.learns = place, (options.url, model, current.get())
             return call
@@ -188,7 +138,7 @@ class SDK:
             recorder.failed(LLMCall, problem)
             return None
 
-    def end(self, call: _Call, result: Any) -> None:
+    def end(self, call: SDKCall, result: Any) -> None:
         """``request`` has returned this, with nothing left to be read."""
         known = call.known
         if known is not None and call.smooth:
@@ -211,7 +161,7 @@ class SDK:
         if call.learns is not None and call.failure is None and call.status == 200:
             self._learn(call, *call.learns)
 
-    def _learn(self, call: _Call, place: _Place, labels: _Labels) -> None:
+    def _learn(self, call: SDKCall, place: ClientPlace, labels: CallLabels) -> None:
         """Calls like this one are known from here on."""
         binding = call.tracker.owner
         if not isinstance(binding, Binding) or place.everybody is not self.watchers.everybody:
@@ -219,7 +169,7 @@ class SDK:
         try:
             if len(place.known) >= MOST_KNOWN:
                 place.known.clear()
-            place.known[labels] = _Known(call.recorder, self.readers[labels[0]], binding)
+            place.known[labels] = Known(call.recorder, self.readers[labels[0]], binding)
         except Exception as problem:
             call.recorder.failed(LLMCall, problem)
 
@@ -311,7 +261,7 @@ def _async_request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]
     return request
 
 
-def _sent(call: _Call, result: Any, stream: object, asynchronous: bool) -> None:
+def _sent(call: SDKCall, result: Any, stream: object, asynchronous: bool) -> None:
     """A request has this result."""
     try:
         response = result[0] if type(result) is tuple else result
