@@ -142,7 +142,6 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_samples_itself(tmp_path: os.PathLike[str]) -> None:
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     subprocess.run([sys.executable, "-c", FORK], cwd=tmp_path, env=environment, check=True, timeout=60)

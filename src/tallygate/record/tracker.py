@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PLAIN: Final = (int, float)
 
 
-class Tracker:
+class Tracker(ABC):
     """Tells the tally about one thing that takes time.
 
     Use it as ``with`` or ``async with``, or call ``start`` and ``finish``. Its clock runs from ``start`` (entering the
@@ -46,13 +47,13 @@ class Tracker:
 
     # What each kind says
 
+    @abstractmethod
     def find(self, recorder: Recording) -> Place:
         """Where facts with the labels of ``key`` go."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _end(self, problem: BaseException | None) -> bool:
         """Finish, with this exception if there is one."""
-        raise NotImplementedError
 
     # The life of all
 
