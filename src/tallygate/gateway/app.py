@@ -84,10 +84,15 @@ class App:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         self._sampler.start()
+        try:
+            await self._parts.start()
+        except Exception as problem:
+            await send({"type": "lifespan.startup.failed", "message": str(problem)})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._sampler.stop()
-        await self._parts.upstream.close()
+        await self._parts.close()
         self.tally.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -10,6 +10,8 @@ from tallygate.gateway.routes import Route
 from tallygate.wire.formats import WIRES
 
 if TYPE_CHECKING:
+    from tallygate.gateway.admission import Admission
+    from tallygate.gateway.caller import Caller
     from tallygate.gateway.routing import Deployment
     from tallygate.ledger.interface import Batch
     from tallygate.record import LLMCallTracker
@@ -25,9 +27,11 @@ class Exchange:
     """A request on its way, with the clock readings and the outcome that the facts are made of."""
 
     __slots__ = (
+        "admission",
         "batch",
         "body",
         "call",
+        "caller",
         "deployment",
         "dispatched_at",
         "error_type",
@@ -43,6 +47,7 @@ class Exchange:
         "route",
         "scope",
         "send",
+        "settled",
         "started_at",
         "status",
         "upstream_status",
@@ -54,6 +59,12 @@ class Exchange:
         self.route, self.headers = route, headers
         self.body = b""
         self.head: Head | None = None
+        self.caller: Caller | None = None
+        """Whose key was presented; None without accounts, and for the master key."""
+        self.admission: Admission | None = None
+        """What was held for this request when it was let in; None when nothing limits it."""
+        self.settled = False
+        """Whether what it used is in the usage ledger, and what was held is free again."""
         self.deployment: Deployment | None = None
         self.call: LLMCallTracker | None = None
         self.batch: Batch | None = None

@@ -10,6 +10,7 @@ from tallygate.gateway.parts import Parts
 from tallygate.gateway.pipeline import serve
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.server import ClientGone, CutConnection
+from tallygate.gateway.settling import settle
 from tallygate.gateway.trace_context import note_caller_span
 from tallygate.gateway.upstream import UpstreamError
 from tallygate.wire import BadRequest
@@ -40,6 +41,8 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
             raise CutConnection from None
         await exchange.answer_error(500, ErrorType.GATEWAY_INTERNAL, "the gateway failed to serve this request")
     finally:
+        if parts.usage is not None:
+            settle(parts, exchange)
         parts.recording.record(exchange)
         in_flight.finish()
 

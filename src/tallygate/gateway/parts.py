@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tallygate.gateway.access import Access
+from tallygate.gateway.accounts.interface import Accounts
+from tallygate.gateway.admission import Gate
+from tallygate.gateway.cache.interface import ResponseCache
 from tallygate.gateway.dimensions import HeaderDimensions
 from tallygate.gateway.providers import Provider
 from tallygate.gateway.recording import Recording
 from tallygate.gateway.routing import Router
+from tallygate.gateway.service import Service
 from tallygate.gateway.settings import LimitSettings, Settings
 from tallygate.gateway.upstream import Timeouts, Upstream, open_upstream
+from tallygate.gateway.usage.interface import UsageLedger
 from tallygate.tally import Tally
 from tallygate.wire.decoding import READABLE
 
@@ -28,6 +33,32 @@ class Parts:
     limits: LimitSettings
     forwards_credentials: bool
     """Whether a caller's own key goes on to a provider for which the gateway has none; not beside a master key."""
+    accounts: Accounts | None = None
+    """Who may call, by the keys that the gateway gave out; None: the master key decides alone."""
+    gate: Gate | None = None
+    """Limits, credits and budgets; None: nothing is limited."""
+    usage: UsageLedger | None = None
+    """Where each call's usage is written; None without accounts."""
+    cache: ResponseCache | None = None
+    """Answers kept for the same request again; None: nothing asks for it."""
+    services: list[Service] = field(default_factory=list)
+    """What is started before the first request and closed, in reverse, after the last."""
+
+    async def start(self) -> None:
+        """Start the services. Raises what one of them raises; those before it are closed again."""
+        for index, service in enumerate(self.services):
+            try:
+                await service.start()
+            except BaseException:
+                for started in reversed(self.services[:index]):
+                    await started.close()
+                raise
+
+    async def close(self) -> None:
+        """Close the services and the connections to providers."""
+        for service in reversed(self.services):
+            await service.close()
+        await self.upstream.close()
 
     def accept_encoding(self, accepted: bytes | None) -> bytes:
         """Which codings to offer the provider: those the client takes and the meters can read."""

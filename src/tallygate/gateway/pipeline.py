@@ -14,9 +14,13 @@ from tallygate.gateway.upstream import Reply
 
 async def serve(parts: Parts, exchange: Exchange) -> None:
     """The way of one request. Raises Refusal and BadRequest (answered here), UpstreamError (the provider failed)."""
-    authenticate(parts, exchange)
+    await authenticate(parts, exchange)
     await read_request(parts, exchange)
     choose_deployment(parts, exchange)
+    if parts.gate is not None:
+        await parts.gate.admit(exchange)
+    if parts.cache is not None and await parts.cache.answer(exchange):
+        return
     reply = await dispatch(parts, exchange)
     try:
         await relay(parts, exchange, reply)
@@ -24,9 +28,12 @@ async def serve(parts: Parts, exchange: Exchange) -> None:
         await reply.close()
 
 
-def authenticate(parts: Parts, exchange: Exchange) -> None:
-    """Only who knows the master key gets further, when there is one."""
-    parts.access.check(exchange.headers, exchange.scope["query_string"])
+async def authenticate(parts: Parts, exchange: Exchange) -> None:
+    """Only who shows a key gets further: one that the gateway gave out, or the master key, when there is either."""
+    if parts.accounts is None:
+        parts.access.check(exchange.headers, exchange.scope["query_string"])
+    else:
+        exchange.caller = await parts.accounts.caller(exchange.headers, exchange.scope["query_string"])
 
 
 async def read_request(parts: Parts, exchange: Exchange) -> None:

@@ -6,6 +6,7 @@ from tallygate.errors import ErrorType, error_type_of_status
 from tallygate.facts import LLMCall
 from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
+from tallygate.gateway.settling import settle
 from tallygate.gateway.upstream import Headers, Reply, UpstreamError
 
 WHOLE = 256 * 1024
@@ -45,6 +46,8 @@ async def _pass_whole(parts: Parts, exchange: Exchange, reply: Reply, headers: H
             exchange.meter.close()
         except Exception as problem:
             _read_no_further(parts, exchange, problem)
+    if parts.usage is not None:
+        settle(parts, exchange)
     await exchange.begin(reply.status, headers)
     await exchange.write(body, more=False)
 
@@ -67,6 +70,8 @@ async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: 
                     if call is not None and meter.contents != seen:
                         call.content(meter.contents - seen)
                         seen = meter.contents
+                    if parts.usage is not None and meter.complete:
+                        settle(parts, exchange)
             if data:
                 await exchange.write(data, more=True)
             asked_at = perf_counter()

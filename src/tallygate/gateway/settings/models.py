@@ -6,8 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, ByteSize, Field, field_validator, model_validator
 
+from tallygate.gateway.settings.accounts import AccountSettings
+from tallygate.gateway.settings.cache import CacheSettings
+from tallygate.gateway.settings.failover import FailoverSettings, RoutedModelSettings
 from tallygate.gateway.settings.kinds import (
     FALSE,
     TRUE,
@@ -28,6 +31,10 @@ from tallygate.gateway.settings.kinds import (
     Words,
     wrong,
 )
+from tallygate.gateway.settings.rates import RateSettings
+from tallygate.gateway.settings.section import Section
+from tallygate.gateway.settings.shared import SharedSettings
+from tallygate.gateway.settings.usage import UsageSettings
 from tallygate.pricing import PriceOverride
 
 Kind = Literal["openai", "azure", "anthropic", "gemini"]
@@ -52,12 +59,6 @@ DIMENSION_HEADERS = {
     "source": "X-Tallygate-Source",
 }
 """Which header sets which built-in dimension, unless told otherwise."""
-
-
-class Section(BaseModel):
-    """Settings that belong together: unknown keys are errors, values do not change after the start."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=False)
 
 
 class ServerSettings(Section):
@@ -239,6 +240,16 @@ class Settings(Section):
     prices: dict[Text, PriceSettings] = Field(
         default_factory=dict, description="prices by `model` or `provider/model`; they go before the price catalogue"
     )
+    models: dict[Text, RoutedModelSettings] = Field(
+        default_factory=dict,
+        description="models that several deployments serve, by the name that callers ask for; see `failover`",
+    )
+    failover: FailoverSettings = FailoverSettings()
+    accounts: AccountSettings = AccountSettings()
+    usage: UsageSettings = UsageSettings()
+    rates: RateSettings = RateSettings()
+    shared: SharedSettings = SharedSettings()
+    cache: CacheSettings = CacheSettings()
     limits: LimitSettings = LimitSettings()
     dimensions: dict[str, DimensionSettings] = Field(
         default_factory=dict,

@@ -1,0 +1,1 @@
+"""The response cache: answers kept for the same request again."""

@@ -1,0 +1,1 @@
+"""The database of accounts and usage: SQLite or PostgreSQL, by URL."""

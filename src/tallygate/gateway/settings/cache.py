@@ -1,0 +1,27 @@
+"""Settings of the response cache."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ByteSize, Field
+
+from tallygate.gateway.settings.kinds import Bytes, Seconds, Words
+from tallygate.gateway.settings.section import Section
+
+
+class CacheSettings(Section):
+    """Answers kept for the same request again; off unless a route, a key or a header asks for it."""
+
+    store: Literal["memory", "shared"] = Field(
+        default="memory", description="in each worker's memory, or in the Redis or Valkey of `shared.url`"
+    )
+    capacity: Bytes = Field(
+        default=ByteSize(100 * 1024 * 1024), description="bytes that it holds, per worker or shared"
+    )
+    largest_answer: Bytes = Field(default=ByteSize(1024 * 1024), description="a larger answer is not kept")
+    time_to_live_seconds: Seconds = Field(default=3600.0, description="an answer is kept no longer than this")
+    time_to_idle_seconds: Seconds | None = Field(
+        default=None, description="an answer nobody asks for is kept no longer than this; unset: as its time to live"
+    )
+    routes: Words = Field(default=(), description="paths whose answers are kept for everybody, as in `/v1/embeddings`")

@@ -1,0 +1,1 @@
+"""What workers and machines share: windows of rate limits, holds, purses."""

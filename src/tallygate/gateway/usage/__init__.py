@@ -1,0 +1,1 @@
+"""The usage ledger: what each call used and cost, in the database exactly once."""
