@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from tallygate.gateway.app import App
-from tallygate.gateway.server import Limits
+from tallygate.gateway.run import server_limits
 from tallygate.gateway.server.sockets import open_listeners
 from tallygate.gateway.server.worker import Server, server_config
 from tallygate.gateway.settings import Settings
@@ -91,7 +91,7 @@ async def gateway(settings: Mapping[str, Any], exemplar: Exemplifier = caller_sp
     app = App(checked, open_tally(checked, exemplar=exemplar))
     ((listener,),) = open_listeners("127.0.0.1", 0, 1)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = Server(server_config(app, Limits(), lifespan="auto"), 1.0)
+    server = Server(server_config(app, server_limits(checked), lifespan="auto"), 1.0)
     task = asyncio.create_task(server.serve([listener]))
     await server.ready.wait()
     try:

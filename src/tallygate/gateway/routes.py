@@ -73,7 +73,8 @@ def match(path: str, headers: dict[bytes, bytes]) -> Route | None:
     route = _FIXED.get(path)
     if route is not None:
         return route
-    _, version, rest, *more = *path.split("/", 3), ""
+    # A path need not begin with a slash: OPTIONS asks for "*".
+    _, version, rest, *more = *path.split("/", 3), "", ""
     if rest != "models" or version not in GEMINI_VERSIONS:
         return None
     model, colon, action = more[0].rpartition(":")

@@ -26,7 +26,7 @@ class WorkerSettings:
 def run(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit status. Raises StartError, LedgerError."""
     configure_logging(settings)
-    server, limits, listener = settings.server, settings.limits, settings.metrics.listener
+    server, listener = settings.server, settings.metrics.listener
     shown_apart = settings.metrics.enabled and listener is not None
     sides = (
         [SideApp("tallygate.gateway.run:metrics_app", listener.host, listener.port)] if shown_apart and listener else []
@@ -39,9 +39,7 @@ def run(settings: Settings) -> int:
             settings=WorkerSettings(settings, ledger),
             workers=server.workers,
             grace=server.grace_seconds,
-            limits=Limits(
-                head_bytes=limits.head_bytes, head_seconds=limits.head_seconds, connections=limits.connections
-            ),
+            limits=server_limits(settings),
             side_apps=sides,
             on_ready=lambda bound: log_start(settings, bound),
         )
@@ -51,6 +49,12 @@ def make_app(worker: WorkerSettings) -> App:
     """The application of one worker."""
     configure_logging(worker.settings)
     return App(worker.settings, open_tally(worker.settings, worker.ledger))
+
+
+def server_limits(settings: Settings) -> Limits:
+    """What the server takes from clients."""
+    limits = settings.limits
+    return Limits(head_bytes=limits.head_bytes, head_seconds=limits.head_seconds, connections=limits.connections)
 
 
 def metrics_app(app: App) -> object:

@@ -153,6 +153,10 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._produced = True
+        if self.parser.get_http_version() not in ("1.1", "1.0"):
+            # The parser takes a plain-text "HTTP/2.0", and a line without any version, for requests.
+            self._refusal = (505, "this gateway speaks HTTP/1.1 and HTTP/1.0")
+            raise _Refused
         if self._barren > self.limits.head_bytes:
             # The count may include the beginning of the body: count exactly.
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -57,7 +57,8 @@ def _start_of(name: bytes) -> bytes:
     """How the line of this header begins; empty when the header is not sent on."""
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"{name[:50]!r} is no header name")
-    lower = name.lower()
+    # Servers that hand headers on as variables take an underscore for a hyphen: Transfer_Encoding is not sent either.
+    lower = name.lower().replace(b"_", b"-")
     start = b"" if lower in HOP_BY_HOP or lower in OURS else name + b": "
     if len(_starts) < _MEMORY and len(name) <= 100:
         _starts[name] = start

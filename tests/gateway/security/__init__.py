@@ -1,0 +1,1 @@
+"""What attackers send, and what the gateway must never tell."""
