@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
+from tallygate.gateway.settings.addresses import DatabaseURL
 from tallygate.gateway.settings.kinds import Count, Seconds, Secret, Truth
 from tallygate.gateway.settings.section import Section
 
@@ -14,7 +15,7 @@ class AccountSettings(Section):
     enabled: Truth = Field(
         default=False, description="callers need a key made with `tallygate keys` or under `/admin`; the master key too"
     )
-    database_url: SecretStr | None = Field(
+    database_url: DatabaseURL | None = Field(
         default=None,
         description="where users, keys, credits and usage are kept: `postgresql://USER@HOST/NAME` or `sqlite:///FILE`; "
         "unset: `sqlite:///tallygate.db`",
