@@ -28,6 +28,8 @@ class Caller:
     """Name of the user's plan: free, trial, pro, ..."""
     prepaid: bool
     """Whether calls are taken from the user's credit balance, and refused when it does not cover them."""
+    granted: int
+    """Credits that the user was ever granted, in units of 10^-11 USD; the balance is this less what was spent."""
     models: frozenset[str] | None
     """Models that may be asked for, by the names that callers use; None: all."""
     caches: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tallygate.gateway.access import Access
 from tallygate.gateway.accounts.interface import Accounts
@@ -19,6 +20,9 @@ from tallygate.gateway.usage.interface import UsageLedger
 from tallygate.tally import Tally
 from tallygate.wire.decoding import READABLE
 
+if TYPE_CHECKING:
+    from tallygate.gateway.database import Database
+
 
 @dataclass(slots=True)
 class Parts:
@@ -33,6 +37,8 @@ class Parts:
     limits: LimitSettings
     forwards_credentials: bool
     """Whether a caller's own key goes on to a provider for which the gateway has none; not beside a master key."""
+    database: Database | None = None
+    """Of accounts and usage; None without accounts."""
     accounts: Accounts | None = None
     """Who may call, by the keys that the gateway gave out; None: the master key decides alone."""
     gate: Gate | None = None
@@ -77,6 +83,16 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
     def canonical_model(provider: Provider, model: str) -> str | None:
         return tally.canonical_model(provider.name, model)
 
+    services: list[Service] = []
+    database = None
+    if settings.accounts.enabled:
+        # Imported where they are used: a gateway without accounts does without a database's modules.
+        from tallygate.gateway.database import Database
+
+        database = Database(
+            settings.accounts.url.get_secret_value(), connections=settings.accounts.database_connections, tally=tally
+        )
+        services.append(database)
     upstream = open_upstream()
     if any(provider.base_url.startswith("https:") for provider in settings.providers.values()):
         upstream.prepare_tls()
@@ -96,5 +112,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
             total=limits.upstream_total_seconds,
         ),
         limits=limits,
-        forwards_credentials=master_key is None,
+        forwards_credentials=master_key is None and not settings.accounts.enabled,
+        database=database,
+        services=services,
     )

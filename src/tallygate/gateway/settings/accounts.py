@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tallygate.gateway.settings.addresses import DatabaseURL
+from tallygate.gateway.settings.addresses import DatabaseURL, SecretURL
 from tallygate.gateway.settings.kinds import Count, Seconds, Secret, Truth
 from tallygate.gateway.settings.section import Section
 
@@ -28,3 +28,12 @@ class AccountSettings(Section):
         default=5.0, description="how long a worker trusts what it read of a key before it looks again"
     )
     cache_entries: Count = Field(default=10_000, description="how many keys a worker keeps at hand")
+    stale_seconds: Seconds = Field(
+        default=3600.0,
+        description="how long keys that a worker knows go on working when the database is away; others get 503",
+    )
+
+    @property
+    def url(self) -> SecretURL:
+        """Where the database is."""
+        return self.database_url or SecretURL("sqlite:///tallygate.db")

@@ -34,10 +34,10 @@ class SecretURL(SecretStr):
         return without_password(self.get_secret_value())
 
     @property
-    def password(self) -> str | None:
-        """The password as it is written in the URL; None without one."""
+    def passwords(self) -> frozenset[str]:
+        """The password as it is written, and as it is meant; none without one."""
         found = _PASSWORD.search(self.get_secret_value())
-        return found["password"] or None if found else None
+        return frozenset({found["password"], unquote(found["password"])} if found and found["password"] else ())
 
 
 def without_password(url: str) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from tallygate.gateway.settings.addresses import SecretURL
 from tallygate.gateway.settings.models import Settings
 from tallygate.gateway.settings.problems import MASK
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Plain dictionaries, lists, text and numbers; every secret is ``********``, what is unset is left out."""
+    """Plain dictionaries, lists, text and numbers; every secret is ``********`` (of an address, its password), what is unset is left out."""
     shown = _plain(settings)
     assert isinstance(shown, dict)
     return shown
@@ -27,6 +28,8 @@ def secrets(settings: Settings) -> Iterator[str]:
 
 def _plain(value: Any) -> Any:
     match value:
+        case SecretURL():
+            return value.shown
         case SecretStr():
             return MASK
         case BaseModel():
@@ -49,6 +52,8 @@ def _plain(value: Any) -> Any:
 
 def _secrets(value: Any) -> Iterator[str]:
     match value:
+        case SecretURL():
+            yield from value.passwords
         case SecretStr():
             yield value.get_secret_value()
         case BaseModel():

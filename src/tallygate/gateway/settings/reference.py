@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ByteSize, SecretStr
 from pydantic.fields import FieldInfo
 
+from tallygate.gateway.settings.addresses import SecretURL
 from tallygate.gateway.settings.loading import FLAGS
 from tallygate.gateway.settings.models import Settings
 from tallygate.gateway.settings.shape import Path, bare, is_section
@@ -161,6 +162,8 @@ def _what(field: FieldInfo) -> str:
         what += " (seconds)"
     if kind is SecretStr:
         what += " (secret)"
+    if kind is SecretURL:
+        what += " (its password is secret)"
     if kind is Decimal:
         what += " (USD per million tokens)"
     return what

@@ -68,7 +68,9 @@ def shape_at(path: Sequence[str | int]) -> Shape | None:
         return Shape.MAPPING
     if get_origin(kind) is tuple:
         return Shape.LIST
-    return {SecretStr: Shape.SECRET, bool: Shape.TRUTH}.get(kind, Shape.VALUE)
+    if isinstance(kind, type) and issubclass(kind, SecretStr):
+        return Shape.SECRET
+    return Shape.TRUTH if kind is bool else Shape.VALUE
 
 
 def keys_at(path: Sequence[str | int]) -> list[str]:
