@@ -12,15 +12,27 @@ typedef struct { /* a value, or the difference of two */
     uint32_t value;
 } Source;
 
+typedef struct { /* one row; what it records lies side by side, so that the memory comes at once */
+    Cell *cells;
+    const Book *book;
+    uint32_t width;
+} Line;
+
+typedef struct {
+    Source source;
+    Spot spot;
+} Record;
+
 typedef struct {
     PyObject_HEAD
     Form *form;
     PyObject *owner; /* of the drafts it starts */
-    uint32_t value_count, put_count, line_count, source_count;
-    uint32_t measures[MOST_MEASURES]; /* of the draft; their sources come first */
-    Row *lines[MOST_LINES];
-    uint32_t widths[MOST_LINES];
-    Source sources[MOST_CELLS];
+    uint32_t value_count, put_count, line_count, record_count;
+    uint32_t measures[MOST_MEASURES]; /* of the draft */
+    Source sources[MOST_MEASURES];    /* of these */
+    Line lines[MOST_LINES];
+    Row *rows[MOST_LINES]; /* what the lines lie in lives as long as these */
+    Record *records;
 } Batch;
 
 static int value_index(Batch *batch, PyObject *number, uint32_t *index) {
@@ -35,12 +47,7 @@ static int value_index(Batch *batch, PyObject *number, uint32_t *index) {
     return 0;
 }
 
-static int parse_source(Batch *batch, PyObject *described) {
-    if (batch->source_count == MOST_CELLS) {
-        PyErr_Format(PyExc_ValueError, "a batch writes %u measures at most", MOST_CELLS);
-        return -1;
-    }
-    Source *source = &batch->sources[batch->source_count++];
+static int parse_source(Batch *batch, PyObject *described, Source *source) {
     source->from = -1;
     if (PyLong_Check(described)) return value_index(batch, described, &source->value);
     PyObject *from, *to;
@@ -61,9 +68,39 @@ static int parse_puts(Batch *batch, const Form *form, PyObject *puts) {
             PyErr_Format(PyExc_ValueError, "drafts have %u measures at most", MOST_MEASURES);
             return -1;
         }
+        uint32_t put = batch->put_count++;
         if (!PyArg_ParseTuple(PyTuple_GetItem(puts, i), "OO", &measure, &source) ||
-            index_in(form, measure, &batch->measures[batch->put_count++]) != 0 || parse_source(batch, source) != 0)
+            index_in(form, measure, &batch->measures[put]) != 0 ||
+            parse_source(batch, source, &batch->sources[put]) != 0)
             return -1;
+    }
+    return 0;
+}
+
+static int parse_line(Batch *batch, Row *row, PyObject *sources) {
+    uint32_t width = (uint32_t)PyTuple_Size(sources);
+    if (batch->line_count == MOST_LINES || width > row->shape->recorded_count) {
+        PyErr_Format(PyExc_ValueError, "a batch has %u rows at most, and no more sources than a row has measures",
+                     MOST_LINES);
+        return -1;
+    }
+    if (batch->put_count + batch->record_count + width > MOST_CELLS) {
+        PyErr_Format(PyExc_ValueError, "a batch writes %u measures at most", MOST_CELLS);
+        return -1;
+    }
+    Record *records = PyMem_Realloc(batch->records, (batch->record_count + width + 1) * sizeof(Record));
+    if (records == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    batch->records = records;
+    Py_INCREF((PyObject *)row);
+    batch->rows[batch->line_count] = row;
+    batch->lines[batch->line_count++] = (Line){row->cells, row->shape->book, width};
+    for (uint32_t i = 0; i < width; i++) {
+        Record *record = &batch->records[batch->record_count++];
+        record->spot = spot_of(&row->shape->recorded[i], row->cells);
+        if (parse_source(batch, PyTuple_GetItem(sources, i), &record->source) != 0) return -1;
     }
     return 0;
 }
@@ -71,18 +108,9 @@ static int parse_puts(Batch *batch, const Form *form, PyObject *puts) {
 static int parse_lines(Batch *batch, PyObject *lines) {
     for (Py_ssize_t i = 0; i < PyTuple_Size(lines); i++) {
         PyObject *row, *sources;
-        if (!PyArg_ParseTuple(PyTuple_GetItem(lines, i), "O!O!", RowType, &row, &PyTuple_Type, &sources)) return -1;
-        uint32_t width = (uint32_t)PyTuple_Size(sources);
-        if (batch->line_count == MOST_LINES || width > ((Row *)row)->shape->recorded_count) {
-            PyErr_Format(PyExc_ValueError, "a batch has %u rows at most, and no more sources than a row has measures",
-                         MOST_LINES);
+        if (!PyArg_ParseTuple(PyTuple_GetItem(lines, i), "O!O!", RowType, &row, &PyTuple_Type, &sources) ||
+            parse_line(batch, (Row *)row, sources) != 0)
             return -1;
-        }
-        Py_INCREF(row);
-        batch->lines[batch->line_count] = (Row *)row;
-        batch->widths[batch->line_count++] = width;
-        for (uint32_t n = 0; n < width; n++)
-            if (parse_source(batch, PyTuple_GetItem(sources, n)) != 0) return -1;
     }
     return 0;
 }
@@ -118,7 +146,8 @@ static int batch_clear(Batch *batch) {
 static void batch_dealloc(Batch *batch) {
     PyTypeObject *type = Py_TYPE((PyObject *)batch);
     PyObject_GC_UnTrack(batch);
-    for (uint32_t i = 0; i < batch->line_count; i++) Py_DECREF((PyObject *)batch->lines[i]);
+    for (uint32_t i = 0; i < batch->line_count; i++) Py_DECREF((PyObject *)batch->rows[i]);
+    PyMem_Free(batch->records);
     Py_XDECREF((PyObject *)batch->form);
     Py_XDECREF(batch->owner);
     PyObject_GC_Del(batch);
@@ -163,30 +192,32 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
         Py_INCREF(Py_False);
         return Py_False;
     }
-    const Source *source = self->sources;
     PyObject *const *values = args + 1;
     Growth growths[MOST_CELLS + MOST_LINES];
+    Record *record = self->records;
     uint32_t growing = 0;
     int alone = 1;
     int64_t units, dropped = 0;
+    for (uint32_t i = 0; i < self->record_count; i++) spot_near(&record[i].spot);
     for (uint32_t i = 0; i < self->put_count; i++) {
         uint32_t index = self->measures[i];
-        int outcome = value_from(source++, &shape->recorded[index], values, &units);
+        int outcome = value_from(&self->sources[i], &shape->recorded[index], values, &units);
         if (likely(outcome == VALUE_GOOD)) put_units(draft, index, units);
         dropped += outcome == VALUE_BAD;
     }
     for (uint32_t i = 0; i < self->line_count && likely(!draft_inherited(draft)); i++) {
-        Row *row = self->lines[i];
-        const Source *of_row = source;
-        source += self->widths[i];
-        if (unlikely(row_closed(row))) continue;
-        alone &= adds_alone(row->shape->book);
-        growths[growing++] = (Growth){row->cells, NULL, 1};
-        for (uint32_t n = 0; n < self->widths[i]; n++) {
-            const Measure *measure = &row->shape->recorded[n];
-            int outcome = value_from(&of_row[n], measure, values, &units);
+        const Line *line = &self->lines[i];
+        Record *end = record + line->width;
+        if (unlikely(atomic_load_explicit(&line->book->closed, relaxed))) {
+            record = end;
+            continue;
+        }
+        alone &= adds_alone(line->book);
+        growths[growing++] = (Growth){line->cells, NULL, 1};
+        for (; record < end; record++) {
+            int outcome = value_from(&record->source, record->spot.measure, values, &units);
             if (likely(outcome == VALUE_GOOD))
-                outcome = growth_of(measure, row->cells, units, &growths[growing]) ? VALUE_GOOD : VALUE_BAD;
+                outcome = growth_at(&record->spot, units, &growths[growing]) ? VALUE_GOOD : VALUE_BAD;
             growing += outcome == VALUE_GOOD;
             dropped += outcome == VALUE_BAD;
         }

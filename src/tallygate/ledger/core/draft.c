@@ -103,6 +103,7 @@ static void stop(Draft *draft) {
 }
 
 static void record_draft(Draft *draft, Row *row) {
+    Spot *spots = row == draft->form->row ? draft->form->spots : NULL; /* another row is looked up as it comes */
     const Measure *measures = row->shape->recorded;
     Growth growths[MOST_MEASURES];
     uint32_t count = 0;
@@ -112,7 +113,8 @@ static void record_draft(Draft *draft, Row *row) {
     __builtin_prefetch((const void *)row->cells, 1);
     for (uint32_t set = draft->set; set; set &= set - 1) {
         uint32_t index = (uint32_t)__builtin_ctz(set);
-        int taken = growth_of(&measures[index], row->cells, draft->units[index], &growths[count]);
+        int taken = likely(spots != NULL) ? growth_at(&spots[index], draft->units[index], &growths[count])
+                                          : growth_of(&measures[index], row->cells, draft->units[index], &growths[count]);
         count += taken;
         dropped += !taken;
     }

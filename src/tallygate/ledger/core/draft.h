@@ -26,6 +26,7 @@ typedef struct {
     uint32_t rate, rate_of, sum_count;  /* rate: rate_of per second */
     int derives, direct;
     Sum sums[MOST_DERIVED];
+    Spot spots[MOST_MEASURES]; /* of row */
 } Form;
 
 typedef struct {

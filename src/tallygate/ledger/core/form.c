@@ -67,6 +67,8 @@ PyObject *form_new(Row *row, PyObject *const *args, Py_ssize_t count) {
     form->release = (freefunc)PyType_GetSlot(form->kind, Py_tp_free);
     Py_INCREF(args[1]), form->going = (Row *)args[1];
     Py_INCREF((PyObject *)row), form->row = row;
+    for (uint32_t i = 0; i < row->shape->recorded_count; i++)
+        form->spots[i] = spot_of(&row->shape->recorded[i], row->cells);
     if (args[5] != Py_None) Py_INCREF(args[5]), form->where = args[5];
     if (args[6] != Py_None) Py_INCREF(args[6]), form->traced = args[6];
     if (index_in(form, args[2], &form->duration) != 0 ||

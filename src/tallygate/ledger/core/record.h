@@ -72,6 +72,48 @@ static inline int growth_of(const Measure *measure, Cell *row, int64_t units, Gr
     return 1;
 }
 
+/* Where a measure of one row grows, and the bucket it grew last with the values that belong there: most observations
+ * are like the one before, which spares looking at the measure and its bounds, memory that may be far away. */
+typedef struct {
+    Cell *cell, *bucket; /* bucket: NULL for a sum */
+    int64_t above, up_to;
+    const Measure *measure;
+} Spot;
+
+static inline void spot_find(Spot *spot, int64_t units) {
+    const Measure *measure = spot->measure;
+    uint32_t bucket = bucket_of(measure, units);
+    spot->bucket = spot->cell + 1 + bucket;
+    spot->above = bucket ? measure->bounds[bucket - 1] : -1;
+    spot->up_to = bucket < measure->bound_count ? measure->bounds[bucket] : INT64_MAX;
+}
+
+static inline Spot spot_of(const Measure *measure, Cell *row) {
+    Spot spot = {row + measure->offset, NULL, 0, 0, measure};
+    if (measure->kind == KIND_DISTRIBUTION) spot_find(&spot, 0);
+    return spot;
+}
+
+static inline void spot_near(const Spot *spot) {
+    __builtin_prefetch((const void *)spot->cell, 1);
+    __builtin_prefetch((const void *)spot->bucket, 1);
+}
+
+/* As growth_of. */
+static inline int growth_at(Spot *spot, int64_t units, Growth *growth) {
+    if (unlikely(units < 0 || units > OBSERVATION_LIMIT)) return 0;
+    *growth = (Growth){spot->cell, spot->bucket, units};
+#ifdef Py_GIL_DISABLED /* another thread may be moving it */
+    if (spot->bucket) growth->bucket = spot->cell + 1 + bucket_of(spot->measure, units);
+#else
+    if (spot->bucket && unlikely(units <= spot->above || units > spot->up_to)) {
+        spot_find(spot, units);
+        growth->bucket = spot->bucket;
+    }
+#endif
+    return 1;
+}
+
 static inline void growth_near(const Growth *growth) {
     __builtin_prefetch((const void *)growth->cell, 1);
     if (growth->bucket) __builtin_prefetch((const void *)growth->bucket, 1);
