@@ -28,7 +28,7 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
     except Refusal as refusal:
         await exchange.refuse(refusal)
     except BadRequest as problem:
-        await exchange.refuse(Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem)))
+        await exchange.refuse(_unreadable(exchange, problem))
     except UpstreamError as problem:
         await _answer_upstream_error(exchange, problem)
     except (asyncio.CancelledError, ClientGone):
@@ -45,6 +45,15 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
             settle(parts, exchange)
         parts.recording.record(exchange)
         in_flight.finish()
+
+
+def _unreadable(exchange: Exchange, problem: BadRequest) -> Refusal:
+    """What is wrong with a body that could not be read: its coding, when it has one."""
+    coding = exchange.headers.get(b"content-encoding", b"identity").strip().lower()
+    if coding in (b"", b"identity"):
+        return Refusal(400, ErrorType.CALLER_INVALID_REQUEST, str(problem))
+    message = f"the request body is coded as '{coding[:50].decode('latin-1')}'; send it without a content-encoding"
+    return Refusal(415, ErrorType.CALLER_INVALID_REQUEST, message, [(b"accept-encoding", b"identity")])
 
 
 async def _answer_upstream_error(exchange: Exchange, problem: UpstreamError) -> None:
