@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tallygate.ledger import Implementation, open_ledger
 from tallygate.ledger.interface import Batch, Ledger, Row, Source, Value
@@ -95,6 +97,21 @@ def test_what_is_unset_or_no_observation(
     assert (steps.step(steps.first), steps.step(steps.all)) == (first, whole)
     assert (draft.units(READ), draft.units(CACHED)) == (5, cached)
     assert (steps.cells[0], steps.dropped) == (1, dropped)
+
+
+@given(st.lists(st.sampled_from([0, 1, 99, 100, 101, 999, 1000, 1001, 50_000]), min_size=1, max_size=30))
+def test_every_value_is_in_its_own_bucket_whatever_came_before(milliseconds: list[int]) -> None:
+    for implementation in get_args(Implementation):
+        ledger = open_ledger((*SCHEMAS, STEP), implementation=implementation)
+        steps = Steps(ledger)
+        for value in milliseconds:
+            steps.close(0.0, value / 1000, value / 1000, value, 0)
+        count, total = len(milliseconds), sum(milliseconds)
+        up_to = [sum(value <= bound for value in milliseconds) for bound in (100, 1000)]
+        assert steps.step(steps.all) == [count, total, up_to[0], up_to[1] - up_to[0], count - up_to[1], 0]
+        read = [sum(value <= bound for value in milliseconds) for bound in (10, 100)]
+        assert steps.cells[2:6] == [total, read[0], read[1] - read[0], count - read[1]]
+        ledger.close()
 
 
 def test_drafts_start_where_they_are_made(steps: Steps) -> None:
