@@ -8,6 +8,7 @@ from tallygate.errors import ErrorType
 from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
 from tallygate.gateway.pipeline import serve
+from tallygate.gateway.recording import NOW
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.server import ClientGone, CutConnection
 from tallygate.gateway.settling import settle
@@ -20,7 +21,7 @@ log = structlog.get_logger("tallygate.gateway")
 
 async def handle(parts: Parts, exchange: Exchange) -> None:
     """Serve a request and record it. Raises CutConnection when its answer has begun and cannot be finished."""
-    in_flight = parts.recording.begin()
+    parts.recording.in_flight(NOW, 1)
     if b"traceparent" in exchange.headers:
         note_caller_span(exchange.headers[b"traceparent"])
     try:
@@ -44,7 +45,7 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
         if parts.usage is not None:
             settle(parts, exchange)
         parts.recording.record(exchange)
-        in_flight.finish()
+        parts.recording.in_flight(NOW, -1)
 
 
 def _unreadable(exchange: Exchange, problem: BadRequest) -> Refusal:

@@ -17,7 +17,7 @@ from tallygate.record.measures import (
     REASONING_TOKENS,
     TIME_TO_HEADERS,
 )
-from tallygate.record.nothing import NO_ACTIVITY, NO_CALL
+from tallygate.record.nothing import NO_CALL
 from tallygate.record.recorder import MOST_BINDINGS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.routes import Route
     from tallygate.gateway.routing import Deployment
-    from tallygate.ledger.interface import Activity, Batch
+    from tallygate.ledger.interface import Batch
     from tallygate.record import LLMCallTracker
     from tallygate.tally import Tally
     from tallygate.wire.interface import Head
@@ -62,6 +62,8 @@ OF_PHASES = {
 }
 """Which times the phases of a smooth request took, by whether it was streamed."""
 OF_ATTEMPT = ((DISPATCHED, REPLIED), (DISPATCHED, HEADERS))
+NOW = 0
+"""The only measure of requests in flight."""
 OF_REQUEST = ((STARTED, ENDED), REQUEST_SIZE, RESPONSE_SIZE)
 
 
@@ -72,14 +74,14 @@ class Recording:
     one call of the ledger; the facts are the same as those of a rough one.
     """
 
-    __slots__ = ("_dimensions", "_enabled", "_known", "_tally", "begin")
+    __slots__ = ("_dimensions", "_enabled", "_known", "_tally", "in_flight")
 
     def __init__(self, tally: Tally, dimensions: HeaderDimensions | None = None) -> None:
         """dimensions: read from requests' headers, if any are configured."""
         self._tally, self._dimensions, self._enabled = tally, dimensions, tally.enabled
         self._known: dict[Labels, Batch] = {}
-        self.begin: Callable[[], Activity] = tally.tables[HTTPInFlight].row().begin if tally.enabled else _nothing
-        """Counts a request as being served, until the result is finished."""
+        self.in_flight: Callable[[int, int], None] = tally.tables[HTTPInFlight].row().add if tally.enabled else _nothing
+        """Counts the requests being served: ``in_flight(NOW, 1)`` as one begins, ``in_flight(NOW, -1)`` at its end."""
 
     def start_call(self, exchange: Exchange, deployment: Deployment, head: Head) -> LLMCallTracker:
         """Start the clock of the request's call, and count it as going on."""
@@ -219,5 +221,5 @@ def _record_call(exchange: Exchange, call: LLMCallTracker, ended_at: float) -> N
     call.finish(outcome=exchange.outcome, status_code=status_code, error_type=exchange.error_type)
 
 
-def _nothing() -> Activity:
-    return NO_ACTIVITY
+def _nothing(measure: int, value: int) -> None:
+    """Nobody counts."""
