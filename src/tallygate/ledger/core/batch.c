@@ -154,12 +154,25 @@ static void batch_dealloc(Batch *batch) {
     Py_DECREF((PyObject *)type);
 }
 
-static int value_from(const Source *source, const Measure *measure, PyObject *const *values, int64_t *units) {
-    PyObject *value = values[source->value];
-    if (source->from < 0) return value_of(measure, value, units);
-    PyObject *from = values[source->from];
-    if (likely(PyFloat_CheckExact(value) && PyFloat_CheckExact(from)))
-        return value_of_float(measure, PyFloat_AsDouble(value) - PyFloat_AsDouble(from), units);
+typedef struct { /* what close() was given; floats, which most are, are read once */
+    PyObject *const *objects;
+    uint32_t floats; /* bits */
+    double numbers[MOST_VALUES];
+} Given;
+
+static void read_floats(Given *given, uint32_t count) {
+    given->floats = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (PyFloat_CheckExact(given->objects[i])) {
+            given->numbers[i] = PyFloat_AsDouble(given->objects[i]);
+            given->floats |= 1u << i;
+        }
+}
+
+static inline int is_float(const Given *given, uint32_t value) { return given->floats >> value & 1; }
+
+static int difference_of(const Given *given, const Source *source, const Measure *measure, int64_t *units) {
+    PyObject *value = given->objects[source->value], *from = given->objects[source->from];
     if (value == Py_None || from == Py_None) return VALUE_UNSET;
     PyObject *difference = PyNumber_Subtract(value, from);
     if (difference == NULL) {
@@ -169,6 +182,16 @@ static int value_from(const Source *source, const Measure *measure, PyObject *co
     int outcome = value_of(measure, difference, units);
     Py_DECREF(difference);
     return outcome;
+}
+
+static inline int value_from(const Given *given, const Source *source, const Measure *measure, int64_t *units) {
+    uint32_t value = source->value;
+    if (source->from < 0)
+        return is_float(given, value) ? value_of_float(measure, given->numbers[value], units)
+                                      : value_of(measure, given->objects[value], units);
+    if (likely(is_float(given, value) && is_float(given, (uint32_t)source->from)))
+        return value_of_float(measure, given->numbers[value] - given->numbers[source->from], units);
+    return difference_of(given, source, measure, units);
 }
 
 static PyObject *batch_start(Batch *self, PyObject *unused) {
@@ -192,16 +215,18 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
         Py_INCREF(Py_False);
         return Py_False;
     }
-    PyObject *const *values = args + 1;
+    Given given;
     Growth growths[MOST_CELLS + MOST_LINES];
     Record *record = self->records;
     uint32_t growing = 0;
     int alone = 1;
     int64_t units, dropped = 0;
     for (uint32_t i = 0; i < self->record_count; i++) spot_near(&record[i].spot);
+    given.objects = args + 1;
+    read_floats(&given, self->value_count);
     for (uint32_t i = 0; i < self->put_count; i++) {
         uint32_t index = self->measures[i];
-        int outcome = value_from(&self->sources[i], &shape->recorded[index], values, &units);
+        int outcome = value_from(&given, &self->sources[i], &shape->recorded[index], &units);
         if (likely(outcome == VALUE_GOOD)) put_units(draft, index, units);
         dropped += outcome == VALUE_BAD;
     }
@@ -215,7 +240,7 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
         alone &= adds_alone(line->book);
         growths[growing++] = (Growth){line->cells, NULL, 1};
         for (; record < end; record++) {
-            int outcome = value_from(&record->source, record->spot.measure, values, &units);
+            int outcome = value_from(&given, &record->source, record->spot.measure, &units);
             if (likely(outcome == VALUE_GOOD))
                 outcome = growth_at(&record->spot, units, &growths[growing]) ? VALUE_GOOD : VALUE_BAD;
             growing += outcome == VALUE_GOOD;
