@@ -125,6 +125,11 @@ def of_the_gateway(tally: Tally) -> None:
     """What only the gateway records."""
     tally.provider_info(provider="openai", kind="openai", model="gpt-4-turbo")
     tally.gateway_phase("/v1/chat/completions", "total", "success", "true", 0.5)
+    tally.seed_deployment("openai", "gpt-4-turbo")
+    tally.upstream_retry(provider="openai", model="gpt-4-turbo", reason="provider_network", step="again", pause=0.5)
+    tally.model_fallback("gpt-4-turbo", "gpt-4o")
+    tally.cool_down(provider="openai", model="gpt-4-turbo", seconds=20)
+    tally.breaker_changed("openai", "gpt-4-turbo", "open")
 
 
 def runtime(tally: Tally) -> None:

@@ -24,6 +24,7 @@ from tallygate.facts.application import (
     Query,
     StoreFailure,
 )
+from tallygate.facts.failover import CoolDown, DeploymentBreaker, ModelFallback, UpstreamRetry
 from tallygate.facts.llm import (
     GatewayPhase,
     LLMCall,
@@ -52,6 +53,10 @@ FACTS: tuple[type[Fact], ...] = (
     LLMOutputChunk,
     LLMInFlight,
     UpstreamAttempt,
+    UpstreamRetry,
+    ModelFallback,
+    CoolDown,
+    DeploymentBreaker,
     ProviderInfo,
     ProviderHealth,
     GatewayPhase,
@@ -109,8 +114,10 @@ __all__ = [
     "CommandRun",
     "Connections",
     "ConnectorSync",
+    "CoolDown",
     "CreditBalance",
     "CreditUse",
+    "DeploymentBreaker",
     "Dropped",
     "EmbeddingBatch",
     "EventLoop",
@@ -127,6 +134,7 @@ __all__ = [
     "MCPServerState",
     "MCPSession",
     "MCPSessionActive",
+    "ModelFallback",
     "Process",
     "ProviderHealth",
     "ProviderInfo",
@@ -144,4 +152,5 @@ __all__ = [
     "ToolCall",
     "Trials",
     "UpstreamAttempt",
+    "UpstreamRetry",
 ]

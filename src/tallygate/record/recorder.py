@@ -17,6 +17,7 @@ from tallygate.record.caches import CacheRecording
 from tallygate.record.call import LLMCallTracker, tracker_type
 from tallygate.record.databases import QueryRecording
 from tallygate.record.default import default
+from tallygate.record.failover import FailoverRecording
 from tallygate.record.http import METHODS, HTTPRecording
 from tallygate.record.late import LateCall
 from tallygate.record.nothing import NO_ACTIVITY, NO_CALL
@@ -34,7 +35,15 @@ MOST_BINDINGS = 4096
 """How many label sets are kept bound; more are looked up again, which is slower and as exact."""
 
 
-class Recorder(HTTPRecording, ToolRecording, CacheRecording, QueryRecording, WorkRecording, AccountRecording):
+class Recorder(
+    HTTPRecording,
+    ToolRecording,
+    CacheRecording,
+    QueryRecording,
+    WorkRecording,
+    AccountRecording,
+    FailoverRecording,
+):
     """The writing half of a tally.
 
     tables: the ledger's, by fact. custom_labels: label names by the configuration's key, see ``record.labels``.

@@ -35,6 +35,15 @@ TALLYGATE: dict[str, Row] = PROCESS | {
     "tallygate_upstream_attempts_total": ("counter", f"{ATTEMPT} status_code error_type", "", ""),
     "tallygate_upstream_attempt_duration_seconds": ("histogram", ATTEMPT, "seconds", CALL_SECONDS),
     "tallygate_upstream_time_to_headers_seconds": ("histogram", ATTEMPT, "seconds", FIRST_SECONDS),
+    "tallygate_upstream_retries_total": ("counter", "provider model reason step", "", ""),
+    "tallygate_upstream_retry_pause_seconds": (
+        "histogram", "provider step", "seconds", "0.1 0.25 0.5 1 2.5 5 10 30",
+    ),
+    "tallygate_model_fallbacks_total": ("counter", "from_model to_model", "", ""),
+    "tallygate_upstream_cooldowns_total": ("counter", "provider model", "", ""),
+    "tallygate_upstream_cooldown_seconds_total": ("counter", "provider model", "seconds", ""),
+    "tallygate_breaker_state": ("stateset", "provider model tallygate_breaker_state", "", ""),
+    "tallygate_breaker_changes_total": ("counter", "provider model state", "", ""),
     "tallygate_gateway_phase_duration_seconds": (
         "histogram", "endpoint phase status stream", "seconds", OVERHEAD_SECONDS,
     ),

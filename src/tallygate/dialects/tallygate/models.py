@@ -1,16 +1,20 @@
 """Calls of models, the way to their providers, and the gateway's own steps."""
 
 from tallygate.declare import CUSTOM_LABELS
-from tallygate.dialects.families import Counter, Gauge, Histogram, Info, split
+from tallygate.dialects.families import Counter, Gauge, Histogram, Info, StateSet, split
 from tallygate.errors import domain_of
 from tallygate.facts import (
+    CoolDown,
+    DeploymentBreaker,
     GatewayPhase,
     LLMCall,
     LLMInFlight,
     LLMOutputChunk,
+    ModelFallback,
     ProviderHealth,
     ProviderInfo,
     UpstreamAttempt,
+    UpstreamRetry,
 )
 
 called = (LLMCall.provider, LLMCall.model, LLMCall.operation, LLMCall.route, CUSTOM_LABELS)
@@ -21,6 +25,9 @@ error = (LLMCall.error_type.as_(domain_of).named("domain"), LLMCall.error_type.f
 CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 FIRST_TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
+PAUSE_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+RETRIED = ("provider_rate_limit", "provider_overloaded", "provider_server_error", "provider_timeout", "provider_network")
+"""Reasons of retries that are shown at 0 before they happen."""
 TOKENS_PER_SECOND = (1, 5, 10, 25, 50, 75, 100, 150, 200, 300, 500, 1000)
 OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1)
 
@@ -156,6 +163,55 @@ GATEWAY = (
         by=(UpstreamAttempt.provider, UpstreamAttempt.model, UpstreamAttempt.endpoint),
         buckets=FIRST_TOKEN_SECONDS,
         help="Time from dispatch to the head of the provider's reply, in seconds",
+    ),
+    Counter(
+        "tallygate_upstream_retries_total",
+        UpstreamRetry.count,
+        by=(
+            UpstreamRetry.provider,
+            UpstreamRetry.model,
+            UpstreamRetry.reason.from_zero(*RETRIED),
+            UpstreamRetry.step,
+        ),
+        help="Attempts that followed a failed one of the same call, by whose failed and why, and who was asked then",
+    ),
+    Histogram(
+        "tallygate_upstream_retry_pause_seconds",
+        UpstreamRetry.pause,
+        by=(UpstreamRetry.provider, UpstreamRetry.step),
+        buckets=PAUSE_SECONDS,
+        help="Time waited between a failed attempt and the next, in seconds",
+    ),
+    Counter(
+        "tallygate_model_fallbacks_total",
+        ModelFallback.count,
+        by=(ModelFallback.from_model, ModelFallback.to_model),
+        help="Calls for which another model was asked, as the one asked for could not be served",
+    ),
+    Counter(
+        "tallygate_upstream_cooldowns_total",
+        CoolDown.count,
+        by=(CoolDown.provider, CoolDown.model),
+        help="Times that a deployment was spared because its provider said to slow down",
+    ),
+    Counter(
+        "tallygate_upstream_cooldown_seconds_total",
+        CoolDown.spared,
+        by=(CoolDown.provider, CoolDown.model),
+        help="Time for which deployments were to be spared, in seconds",
+    ),
+    StateSet(
+        "tallygate_breaker_state",
+        DeploymentBreaker.holds,
+        by=(DeploymentBreaker.provider, DeploymentBreaker.model),
+        state=DeploymentBreaker.state,
+        help="Circuit breaker of a deployment, in the worker where one changed last",
+    ),
+    Counter(
+        "tallygate_breaker_changes_total",
+        DeploymentBreaker.count,
+        by=(DeploymentBreaker.provider, DeploymentBreaker.model, DeploymentBreaker.state),
+        help="Times that the circuit breaker of a deployment came into a state",
     ),
     Histogram(
         "tallygate_gateway_phase_duration_seconds",

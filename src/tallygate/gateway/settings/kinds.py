@@ -106,6 +106,12 @@ def _header(value: str) -> str:
     return value
 
 
+def _probe_path(value: str) -> str:
+    if not value.startswith("/") or not value.isascii() or not value.isprintable() or " " in value or "#" in value:
+        raise wrong("is no path", "begin with / and use printable ASCII, as in /health")
+    return value
+
+
 def _no_doubles(values: tuple[str, ...]) -> tuple[str, ...]:
     if doubled := [value for index, value in enumerate(values) if value in values[:index]]:
         raise wrong(f"names {doubled[0]!r} twice", "remove one")
@@ -116,6 +122,8 @@ Text = Annotated[str, Field(min_length=1)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_number)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+SomeCount = Annotated[int, Field(ge=0), BeforeValidator(_number)]
+"""A count that may be 0."""
 Bytes = Annotated[ByteSize, Field(ge=1), BeforeValidator(_number)]
 """A number of bytes, or text such as 32MiB."""
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
@@ -129,3 +137,4 @@ BaseURL = Annotated[str, AfterValidator(_base_url)]
 Price = Annotated[Decimal, BeforeValidator(_number), AfterValidator(_price)]
 ProviderName = Annotated[str, AfterValidator(_provider_name)]
 HeaderName = Annotated[str, AfterValidator(_header)]
+ProbePath = Annotated[str, AfterValidator(_probe_path)]

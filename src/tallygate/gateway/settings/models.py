@@ -21,6 +21,7 @@ from tallygate.gateway.settings.kinds import (
     Listed,
     Port,
     Price,
+    ProbePath,
     ProviderName,
     Seconds,
     Secret,
@@ -149,6 +150,17 @@ class ModelSettings(Section):
 class ProviderSettings(Section):
     """A provider of models."""
 
+class TimeoutSettings(Section):
+    """How long to wait for one provider; what is unset is as in `limits`."""
+
+    connect_seconds: Seconds | None = Field(default=None, description="time to connect")
+    first_byte_seconds: Seconds | None = Field(
+        default=None, description="time from a request's end to the head of the reply"
+    )
+    idle_seconds: Seconds | None = Field(default=None, description="time between two pieces of the reply")
+    total_seconds: Seconds | None = Field(default=None, description="time for the whole reply")
+
+
     kind: Kind = Field(default="openai", description="the API it speaks: `openai` for anything OpenAI-shaped")
     base_url: BaseURL = Field(
         default="", description="where it is; OpenAI-shaped ones with their version, as in `https://api.openai.com/v1`"
@@ -167,6 +179,10 @@ class ProviderSettings(Section):
 
     @model_validator(mode="before")
     @classmethod
+    timeouts: TimeoutSettings = TimeoutSettings()
+    probe_path: ProbePath | None = Field(
+        default=None, description="what probes ask for, after the provider's address; unset: its list of models"
+    )
     def _with_base_url(cls, value: Any) -> Any:
         """Fill in the address where the kind of provider says it."""
         if isinstance(value, dict) and not value.get("base_url") and (known := BASE_URLS.get(str(value.get("kind")))):

@@ -1,0 +1,69 @@
+"""Which of a model's deployments is asked: the most urgent that are in service, by their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from tallygate.gateway.failover.deployments import Deployment
+
+
+class Place:
+    """A deployment among those of a model."""
+
+    __slots__ = ("credit", "deployment", "priority", "weight")
+
+    def __init__(self, deployment: Deployment, weight: int = 1, priority: int = 1) -> None:
+        self.deployment, self.weight, self.priority = deployment, weight, priority
+        self.credit = 0
+        """What it has earned of its turns; see ``Target.pick``."""
+
+
+class Target:
+    """A model as the callers of one kind of API may have it: its deployments, and the models to fall back to."""
+
+    __slots__ = ("fallbacks", "name", "only", "places")
+
+    def __init__(self, name: str, places: Sequence[Place]) -> None:
+        """name: as configured."""
+        self.name = name
+        self.places = sorted(places, key=lambda place: place.priority)
+        self.fallbacks: tuple[Target, ...] = ()
+        """In the order in which they are asked, those of fallbacks included."""
+        self.only = places[0].deployment if len(places) == 1 else None
+        """The deployment, when there is but one."""
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether more than one deployment can answer."""
+        return self.only is None or bool(self.fallbacks)
+
+    def pick(self, now: float, without: Container[Deployment] = ()) -> Deployment | None:
+        """Whose turn it is among those of the lowest priority number that has one in service; None when there is none.
+
+        Smooth weighted round robin, as nginx has it: with weights 5, 1 and 1 the order is a a b a c a a.
+        """
+        chosen: Place | None = None
+        total = 0
+        for place in self.places:
+            if chosen is not None and place.priority != chosen.priority:
+                break
+            deployment = place.deployment
+            if deployment in without or (deployment.troubled and not deployment.in_service(now)):
+                continue
+            place.credit += place.weight
+            total += place.weight
+            if chosen is None or place.credit > chosen.credit:
+                chosen = place
+        if chosen is None:
+            return None
+        chosen.credit -= total
+        return chosen.deployment
+
+    def soonest_rested(self, now: float, without: Container[Deployment] = ()) -> Deployment | None:
+        """Of those that only rest, the one that rests no longer than the others."""
+        resting = [
+            place.deployment
+            for place in self.places
+            if place.deployment not in without and not place.deployment.is_out(now)
+        ]
+        return min(resting, key=lambda deployment: deployment.cooling_until, default=None)
