@@ -80,7 +80,7 @@ class Granted(NamedTuple):
 class Refused(NamedTuple):
     """Nothing was taken."""
 
-    index: int
+    which: int
     """Which one refused: windows are counted first, holds after them."""
     remaining: int
     """What is left of it."""

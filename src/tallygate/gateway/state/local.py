@@ -1,0 +1,299 @@
+"""Limits of one machine: windows and holds in the LMDB environment that its workers share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import lmdb
+import structlog
+
+from tallygate.gateway.state import holds as records
+from tallygate.gateway.state.environment import THIS_BOOT, Database, Environment, StateError, Transaction
+from tallygate.gateway.state.interface import (
+    WINDOW_SECONDS,
+    Granted,
+    HoldAsk,
+    Purse,
+    Refused,
+    SpentSource,
+    StateAway,
+    WindowAsk,
+    WindowState,
+)
+from tallygate.gateway.state.windows import RECORD, Window, corrected, window_at
+from tallygate.gateway.state.workers import Worker
+
+log = structlog.get_logger("tallygate.gateway")
+
+MINUTE = WINDOW_SECONDS * 1000
+WINDOWS, HOLDS, NUMBERS = "limits.windows", "limits.holds", "numbers"
+BOOT = b"limits.boot"
+LOOK_SECONDS = 1.0
+"""How often a worker looks whether others died, and gives back what they held."""
+SWEEP_SECONDS = 600.0
+"""How often records of which nothing is left are removed."""
+AT_ONCE = 1000
+"""Records that are looked at in one transaction, so that others have their turn."""
+read_window, write_window = RECORD.unpack, RECORD.pack
+
+
+def _milliseconds() -> int:
+    """A clock that all processes of the machine share, and nobody sets."""
+    return time.monotonic_ns() // 1_000_000
+
+
+Settlement = tuple[Granted, list[tuple[bytes, int]], list[tuple[bytes, int, int]]]
+
+
+class LocalStore:
+    """As ``Store``. What a worker held that was killed is free within ``LOOK_SECONDS``, as long as another one lives;
+    else when the next one starts."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        spent: SpentSource | None = None,
+        clock: Callable[[], int] = _milliseconds,
+    ) -> None:
+        """spent: asked about purses that the environment does not know. clock: milliseconds."""
+        self._environment, self._spent, self._clock = environment, spent, clock
+        self.windows = environment.database(WINDOWS)
+        self._holds = environment.database(HOLDS)
+        self._worker: Worker | None = None
+        self._holder = b""
+        self._looking: asyncio.Task[None] | None = None
+        self._owed: list[Settlement] = []
+        """What could not be settled because the environment was full."""
+
+    async def start(self) -> None:
+        """Become a worker. Raises StateError."""
+        try:
+            self._worker = Worker(self._environment)
+            self._forget_other_boots()
+            self._look()
+        except (lmdb.Error, OSError) as problem:
+            raise StateError(f"cannot use the state in {self._environment.directory}: {problem}") from problem
+        self._looking = asyncio.create_task(self._keep_looking())
+
+    async def close(self) -> None:
+        """Leave; what is still held is free."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+            self._looking = None
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            self._free(worker.number)
+            worker.close()
+
+    async def admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused:
+        """As ``Store.admit``."""
+        try:
+            answer = self._admit(windows, holds)
+            while isinstance(answer, list):
+                await self._ask(answer)
+                answer = self._admit(windows, holds)
+            return answer
+        except (lmdb.Error, StateError) as problem:
+            raise StateAway(str(problem)) from problem
+
+    def _admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused | list[Purse]:
+        """Or the purses that are not known."""
+        assert self._worker is not None
+        worker = self._worker.number
+        states: list[WindowState] = []
+        changes: list[tuple[bytes, bytes, Database]] = []
+        unknown: list[Purse] = []
+        with self._environment.write() as transaction:
+            get, database = transaction.get, self.windows
+            now = self._clock()
+            step, into = divmod(now, MINUTE)
+            for place, (key, limit, amount) in enumerate(windows):
+                record = get(key, db=database)
+                kept, previous, current = read_window(record) if record is not None else (step, 0, 0)
+                if kept != step:
+                    step, previous, current, rest, _ = window_at(record, now, MINUTE)
+                    into = MINUTE - rest
+                left = limit - current - previous * (MINUTE - into) // MINUTE
+                if amount > left:
+                    transaction.abort()
+                    return _refused(place, Window(step, previous, current, MINUTE - into, MINUTE), limit, amount)
+                changes.append((key, write_window(step, previous, current + amount), database))
+                states.append(WindowState(left - amount, (2 * MINUTE - into) / 1000))
+            database = self._holds
+            for place, (key, limit, amount, purse) in enumerate(holds, len(windows)):
+                record = get(key, db=database)
+                if record is None:
+                    if purse is not None:
+                        unknown.append(purse)
+                        continue
+                    values = [0]
+                else:
+                    values = records.unpack(record)
+                left = limit - sum(values[::2])
+                if amount > left or (purse is not None and left <= 0):
+                    transaction.abort()
+                    return Refused(place, max(left, 0), None, 0.0)
+                if amount:
+                    records.hold(values, worker, amount)
+                    changes.append((key, records.pack(values), database))
+            if unknown:
+                transaction.abort()
+                return unknown
+            put = transaction.put
+            for key, value, database in changes:
+                put(key, value, db=database)
+        return Granted(states, step, self._holder)
+
+    async def _ask(self, purses: list[Purse]) -> None:
+        """Begin purses with what was spent before this machine's state knew of them."""
+        assert self._spent is not None
+        try:
+            known = {purse.key: await self._spent.spent(purse) for purse in purses}
+        except Exception as problem:
+            raise StateAway(f"what was spent is not known: {problem}") from problem
+        with self._environment.write() as transaction:
+            for key, spent in known.items():
+                transaction.put(key, records.pack([min(spent, records.MOST)]), overwrite=False, db=self._holds)
+
+    def settle(
+        self,
+        granted: Granted,
+        corrections: list[tuple[bytes, int]],
+        holds: list[tuple[bytes, int, int]],
+        transaction: Transaction | None = None,
+    ) -> None:
+        """As ``Store.settle``."""
+        if transaction is not None:
+            self._settle(transaction, granted, corrections, holds)
+            return
+        try:
+            with self._environment.write() as own:
+                self._settle(own, granted, corrections, holds)
+        except (lmdb.Error, StateError) as problem:
+            if not self._owed:
+                log.error("limits cannot be settled; tried again every second", problem=str(problem))
+            self._owed.append((granted, corrections, holds))
+
+    def _settle(
+        self,
+        transaction: Transaction,
+        granted: Granted,
+        corrections: list[tuple[bytes, int]],
+        holds: list[tuple[bytes, int, int]],
+    ) -> None:
+        assert self._worker is not None
+        worker = self._worker.number
+        get, put = transaction.get, transaction.put
+        if corrections:
+            now, database = self._clock(), self.windows
+            for key, amount in corrections:
+                record = corrected(get(key, db=database), now, MINUTE, granted.moment, amount)
+                if record is not None:
+                    put(key, record, db=database)
+        database = self._holds
+        for key, amount, spent in holds:
+            record = get(key, db=database)
+            if record is None:
+                continue
+            values = records.unpack(record)
+            if spent:
+                values[0] = min(values[0] + spent, records.MOST)
+            if amount:
+                records.hold(values, worker, -amount)
+            put(key, records.pack(values), db=database)
+
+    async def _keep_looking(self) -> None:
+        """Give back what dead workers held; settle what is owed; remove what is empty."""
+        next_sweep = time.monotonic() + SWEEP_SECONDS
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                self._look()
+                owed, self._owed = self._owed, []
+                for settlement in owed:
+                    self.settle(*settlement)
+                if time.monotonic() >= next_sweep:
+                    next_sweep = time.monotonic() + SWEEP_SECONDS
+                    self._sweep()
+            except Exception as problem:
+                log.error("limits' state cannot be kept", problem=str(problem))
+
+    def _look(self) -> None:
+        assert self._worker is not None
+        for number in self._worker.dead():
+            freed = self._free(number)
+            self._environment.free_dead_readers()
+            log.warning("a worker died; what it held is free again", worker=number, limits=freed)
+
+    def _free(self, worker: int) -> int:
+        """Free all that a worker holds; in how many records that was."""
+        freed = 0
+
+        def without(key: bytes, record: bytes) -> bytes | None:
+            nonlocal freed
+            values = records.unpack(record)
+            if worker not in values[1::2]:
+                return record
+            freed += 1
+            records.hold(values, worker, -records.MOST)
+            return records.pack(values)
+
+        self._go_through(self._holds, without)
+        return freed
+
+    def _sweep(self) -> None:
+        """Remove windows in which nothing is, places that nobody holds, and purses of days and months long past."""
+        now, month = self._clock(), time.strftime("%Y-%m", time.gmtime(time.time() - 40 * 86400)).encode()
+
+        def window(key: bytes, record: bytes) -> bytes | None:
+            seen = window_at(record, now, MINUTE)
+            return record if seen.previous or seen.current else None
+
+        def held(key: bytes, record: bytes) -> bytes | None:
+            if len(record) > 8:
+                return record
+            if not key.startswith(b"purse:"):
+                return None
+            period = key.rpartition(b":")[2]
+            return None if period and period < month else record
+
+        self._go_through(self.windows, window)
+        self._go_through(self._holds, held)
+
+    def _go_through(self, database: Database, change: Callable[[bytes, bytes], bytes | None]) -> None:
+        """Change every record, or remove it; some at a time."""
+        after: bytes | None = b""
+        while after is not None:
+            with self._environment.write() as transaction:
+                cursor = transaction.cursor(database)
+                more = cursor.set_range(after) if after else cursor.first()
+                after = None
+                changes: list[tuple[bytes, bytes, bytes | None]] = []
+                for key, record in cursor if more else ():
+                    if len(changes) == AT_ONCE:
+                        after = key
+                        break
+                    changes.append((key, record, change(key, record)))
+                for key, record, new in changes:
+                    if new is None:
+                        transaction.delete(key, db=database)
+                    elif new is not record:
+                        transaction.put(key, new, db=database)
+
+    def _forget_other_boots(self) -> None:
+        """Since the machine started, nobody holds anything, the clock is another, and purses are asked for again."""
+        boot = THIS_BOOT.read_bytes().strip() if THIS_BOOT.exists() else b""
+        numbers = self._environment.database(NUMBERS)
+        with self._environment.write() as transaction:
+            if transaction.get(BOOT, db=numbers) != boot:
+                transaction.drop(self.windows, delete=False)
+                transaction.drop(self._holds, delete=False)
+                transaction.put(BOOT, boot, db=numbers)
+
+
+def _refused(place: int, window: Window, limit: int, amount: int) -> Refused:
+    wait = window.wait(limit, amount)
+    return Refused(place, max(limit - window.used, 0), None if wait is None else wait / 1000, window.reset / 1000)
