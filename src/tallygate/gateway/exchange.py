@@ -11,6 +11,7 @@ from tallygate.wire.formats import WIRES
 
 if TYPE_CHECKING:
     from tallygate.gateway.admission import Admission
+    from tallygate.gateway.cache.capture import Capture
     from tallygate.gateway.caller import Caller
     from tallygate.gateway.routing import Deployment
     from tallygate.ledger.interface import Batch
@@ -32,6 +33,7 @@ class Exchange:
         "body",
         "call",
         "caller",
+        "capture",
         "deployment",
         "dispatched_at",
         "error_type",
@@ -39,6 +41,7 @@ class Exchange:
         "headers",
         "headers_at",
         "meter",
+        "more_headers",
         "outcome",
         "read_at",
         "receive",
@@ -63,6 +66,10 @@ class Exchange:
         """Whose key was presented; None without accounts, and for the master key."""
         self.admission: Admission | None = None
         """What was held for this request when it was let in; None when nothing limits it."""
+        self.capture: Capture | None = None
+        """Takes note of the answer, so that it can be kept for the same request again; None when it need not be."""
+        self.more_headers: tuple[tuple[bytes, bytes], ...] = ()
+        """What the gateway adds to the head of the answer; the provider's headers of these names are left out."""
         self.settled = False
         """Whether what it used is in the usage ledger, and what was held is free again."""
         self.deployment: Deployment | None = None
@@ -95,11 +102,18 @@ class Exchange:
     async def begin(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Send the head of the answer."""
         self.status = status
+        if self.capture is not None:
+            self.capture.begin(headers)
+        if self.more_headers:
+            names = {name for name, _ in self.more_headers}
+            headers = [*(header for header in headers if header[0] not in names), *self.more_headers]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, more: bool) -> None:
         """Send a piece of the answer's body."""
         self.response_size += len(data)
+        if self.capture is not None:
+            self.capture.write(data)
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
     def fail(self, error_type: ErrorType) -> None:

@@ -9,6 +9,7 @@ from tallygate.gateway.access import Access
 from tallygate.gateway.accounts.interface import Accounts
 from tallygate.gateway.admission import Gate
 from tallygate.gateway.cache.interface import ResponseCache
+from tallygate.gateway.cache.opening import open_cache
 from tallygate.gateway.dimensions import HeaderDimensions
 from tallygate.gateway.providers import Provider
 from tallygate.gateway.recording import Recording
@@ -96,6 +97,9 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
     upstream = open_upstream()
     if any(provider.base_url.startswith("https:") for provider in settings.providers.values()):
         upstream.prepare_tls()
+    cache = open_cache(settings, tally)
+    if cache is not None:
+        services.append(cache)
     return Parts(
         tally=tally,
         access=Access(
@@ -114,5 +118,6 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
         limits=limits,
         forwards_credentials=master_key is None and not settings.accounts.enabled,
         database=database,
+        cache=cache,
         services=services,
     )

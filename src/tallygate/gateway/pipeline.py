@@ -19,11 +19,13 @@ async def serve(parts: Parts, exchange: Exchange) -> None:
     choose_deployment(parts, exchange)
     if parts.gate is not None:
         await parts.gate.admit(exchange)
-    if parts.cache is not None and await parts.cache.answer(exchange):
+    if parts.cache is not None and await parts.cache.answer(parts, exchange):
         return
     reply = await dispatch(parts, exchange)
     try:
         await relay(parts, exchange, reply)
+        if parts.cache is not None:
+            parts.cache.keep(exchange)
     finally:
         await reply.close()
 

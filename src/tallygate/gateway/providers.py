@@ -20,10 +20,10 @@ NOT_FORWARDED = frozenset(
     {
         b"host", b"content-length", b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding",
         b"te", b"trailer", b"upgrade", b"expect", b"accept-encoding", b"proxy-authorization", b"proxy-authenticate",
-        b"cookie",
+        b"cookie", b"x-tallygate-cache",
     }
 )  # fmt: skip
-"""Hop-by-hop headers, those the gateway writes itself, and cookies, which are the gateway's own."""
+"""Hop-by-hop headers, those the gateway writes itself, and what is meant for the gateway alone."""
 
 PLAIN = "+:@"
 """What a model's name may hold that stands for itself in a path, beside letters and the like; a slash does not."""
@@ -51,6 +51,11 @@ class Provider:
     def native_path(self) -> str:
         """The gateway's path that this provider speaks, for messages."""
         return NATIVE_PATHS[self.kind]
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the gateway has a key of its own here; else a caller's may be meant for the provider."""
+        return self._key is not None
 
     @property
     def model_in_path(self) -> bool:
@@ -85,7 +90,7 @@ class Provider:
                 url = f"{self._base}{path}"
         if query:
             keep = keep_credentials and self._key is None
-            forwarded = query.decode("latin-1") if keep else _without_key(query)
+            forwarded = query.decode("latin-1") if keep else without_key(query)
             if forwarded:
                 url += f"{'&' if '?' in url else '?'}{forwarded}"
         return url
@@ -127,7 +132,7 @@ def end_to_end(received: Sequence[tuple[bytes, bytes]], connection: bytes | None
     return [header for header in received if header[0] not in named]
 
 
-def _without_key(query: bytes) -> str:
+def without_key(query: bytes) -> str:
     """The query less Gemini's ``key``, which is a credential."""
     parts = query.decode("latin-1").split("&")
     return "&".join(part for part in parts if unquote_plus(part.partition("=")[0]) != "key")

@@ -1,0 +1,160 @@
+"""The response cache as the pipeline and the metrics see it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tallygate.gateway.cache.asking import HEADER, Asked, Asking
+from tallygate.gateway.cache.capture import Capture
+from tallygate.gateway.cache.keys import Keys, Unfit
+from tallygate.gateway.dimensions import UNLISTED
+from tallygate.gateway.settling import settle
+
+if TYPE_CHECKING:
+    from tallygate.gateway.cache.interface import Found, Store
+    from tallygate.gateway.exchange import Exchange
+    from tallygate.gateway.parts import Parts
+    from tallygate.gateway.settings.cache import CacheSettings
+    from tallygate.gateway.settings.models import DimensionSettings
+    from tallygate.tally import Tally
+
+log = structlog.get_logger("tallygate.gateway")
+
+NAME = "responses"
+"""The cache's name on labels."""
+LOOK_SECONDS = 5.0
+"""How often what has expired is let go, and the gauges are brought up to date."""
+BREATH = 64
+"""Pieces of a replayed stream after which others get a turn."""
+
+HIT, MISS, REFRESH, BYPASS = ((HEADER, word) for word in (b"hit", b"miss", b"refresh", b"bypass"))
+
+
+class Responses:
+    """Keeps answers, and gives them again."""
+
+    def __init__(
+        self, settings: CacheSettings, store: Store, tally: Tally, route: DimensionSettings | None = None
+    ) -> None:
+        """route: how requests tell their logical route, for the label; None when it is not configured."""
+        self._settings, self._store, self._tally = settings, store, tally
+        self._asking = Asking(settings.routes, settings.by_header)
+        self._keys = Keys(settings.headers, settings.scope == "user")
+        self._route_header = b"" if route is None else route.header.lower().encode()
+        self._routes = {} if route is None else {value.encode(): value for value in route.values}
+        self._looking: asyncio.Task[None] | None = None
+        for value in ("", *self._routes.values(), *([UNLISTED] if self._routes else [])):
+            tally.seed_cache(NAME, value)
+
+    # What the pipeline calls
+
+    async def answer(self, parts: Parts, exchange: Exchange) -> bool:
+        """As ResponseCache.answer."""
+        asked = self._asking.read(exchange)
+        if asked is None:
+            return False
+        found = await self._find(parts, exchange, asked)
+        if found is None:
+            return False
+        settle(parts, exchange)
+        await _replay(exchange, found)
+        return True
+
+    def keep(self, exchange: Exchange) -> None:
+        """As ResponseCache.keep."""
+        capture, meter = exchange.capture, exchange.meter
+        if (
+            capture is None
+            or exchange.status != 200
+            or exchange.outcome != "completed"
+            or exchange.deployment != capture.deployment
+            or meter is None
+            or meter.usage is None
+        ):
+            return
+        answer = capture.answer()
+        if answer is not None:
+            self._store.put(capture.key, answer)
+
+    async def purge(self) -> None:
+        """As ResponseCache.purge."""
+        await self._store.purge()
+
+    # What the gateway calls at its start and end
+
+    async def start(self) -> None:
+        """As Service.start."""
+        await self._store.start()
+        await self._tell()
+        self._looking = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        """As Service.close."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+        await self._store.close()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self._tell()
+            except Exception:
+                log.exception("the response cache could not be looked after")
+
+    async def _tell(self) -> None:
+        """Bring the gauges up to date."""
+        fill, settings = await self._store.fill(), self._settings
+        self._tally.set_cache_state(
+            NAME,
+            capacity=0 if fill is None else settings.capacity,
+            used=0 if fill is None else fill.used,
+            entries=0 if fill is None else fill.entries,
+            time_to_live=settings.time_to_live_seconds,
+            time_to_idle=settings.time_to_idle_seconds or 0,
+        )
+
+    async def _find(self, parts: Parts, exchange: Exchange, asked: Asked) -> Found | None:
+        """The kept answer; where there is none, the exchange gets what it needs to keep one."""
+        deployment = exchange.deployment
+        assert deployment is not None
+        keeps_credentials = parts.forwards_credentials and not deployment.provider.has_key
+        # As it is dispatched: what must be edited comes uncompressed.
+        accepted = None if exchange.hides_usage else exchange.headers.get(b"accept-encoding")
+        exchange.more_headers = (BYPASS,)
+        if not asked.allowed or len(exchange.body) > self._settings.largest_request:
+            return None
+        try:
+            key = self._keys.of(exchange, parts.accept_encoding(accepted), keeps_credentials)
+        except Unfit:
+            return None
+        found = None
+        exchange.more_headers = (REFRESH,)
+        if asked.looks:
+            found = await self._store.get(key, asked.max_age)
+            self._tally.cache_lookup(NAME, found is not None, self._route(exchange))
+            exchange.more_headers = (MISS,)
+        if found is None:
+            exchange.capture = Capture(key, self._settings.largest_answer, deployment)
+        return found
+
+    def _route(self, exchange: Exchange) -> str:
+        """The logical route, as of the calls of this request."""
+        value = exchange.headers.get(self._route_header)
+        return "" if value is None else self._routes.get(value, UNLISTED)
+
+
+async def _replay(exchange: Exchange, found: Found) -> None:
+    """Give the answer again as it was given first."""
+    answer = found.answer
+    exchange.more_headers = (HIT, (b"age", b"%d" % found.age))
+    await exchange.begin(200, answer.headers)
+    last = len(answer.pieces) - 1
+    for index, piece in enumerate(answer.pieces):
+        if index % BREATH == BREATH - 1:
+            await asyncio.sleep(0)
+        await exchange.write(piece, more=index < last)
