@@ -48,6 +48,8 @@ class ErrorType(StrEnum):
     """A defect of ours, or of the program that records."""
     GATEWAY_SERIALIZATION = "gateway_serialization"
     """The request, or what came of it, could not be put into bytes."""
+    GATEWAY_UNAVAILABLE = "gateway_unavailable"
+    """What the gateway needs to let calls pass is away: its database, or the store that machines share."""
     OTHER = "other"
     """None of the above."""
 

@@ -54,6 +54,7 @@ ERROR_WORDS = {
     "provider_loop": "hallucination_loop",
     "gateway_internal": "internal_error",
     "gateway_serialization": "internal_error",
+    "gateway_unavailable": "internal_error",
     "other": "internal_error",
 }
 

@@ -24,6 +24,7 @@ ERROR_WORDS = {
     "provider_loop": "api_error",
     "gateway_internal": "api_error",
     "gateway_serialization": "serialization",
+    "gateway_unavailable": "api_error",
     "other": "api_error",
 }
 LATENCY_MS = (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 120000)
