@@ -13,6 +13,7 @@ from tallygate.gateway.run import server_limits
 from tallygate.gateway.server.sockets import open_listeners
 from tallygate.gateway.server.worker import Server, server_config
 from tallygate.gateway.settings import Settings
+from tallygate.gateway.settings.tls import tls_of
 from tallygate.gateway.tallying import open_tally
 from tallygate.gateway.trace_context import caller_span
 from tallygate.gateway.upstream import Timeouts, UpstreamError, open_upstream
@@ -90,8 +91,9 @@ async def gateway(settings: Mapping[str, Any], exemplar: Exemplifier = caller_sp
     checked = Settings.model_validate(settings)
     app = App(checked, open_tally(checked, exemplar=exemplar))
     ((listener,),) = open_listeners("127.0.0.1", 0, 1)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = Server(server_config(app, server_limits(checked), lifespan="auto"), 1.0)
+    tls = tls_of(checked.server.tls)
+    url = f"{'http' if tls is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}"
+    server = Server(server_config(app, server_limits(checked), lifespan="auto"), 1.0, tls)
     task = asyncio.create_task(server.serve([listener]))
     await server.ready.wait()
     try:

@@ -35,12 +35,14 @@ def told(file: Path, text: str, environ: Mapping[str, str] | None = None) -> lis
         ("[server]\nprot = 1", "server.prot in FILE: there is no such setting; did you mean 'port'?"),
         (
             "[server]\nxyz = 1",
-            "server.xyz in FILE: there is no such setting; known are host, port, workers, grace_seconds, master_key",
+            "server.xyz in FILE: there is no such setting; known are host, port, workers, grace_seconds, "
+            "master_key, tls",
         ),
         ("[sever]\nport = 1", "sever in FILE: there is no such setting; did you mean 'server'?"),
         (
             "server = 4000",
-            "server in FILE: is no table; write its settings below it: host, port, workers, grace_seconds, master_key",
+            "server in FILE: is no table; write its settings below it: host, port, workers, "
+            "grace_seconds, master_key, tls",
         ),
         (
             '[metrics]\nendpoint = "metrics"',

@@ -73,7 +73,9 @@ def log_start(settings: Settings, bound: Sequence[tuple[str, int]]) -> None:
     """Tell where the gateway and its metrics are. ``bound``: (host, port) of the API, then of the metrics' listener."""
     metrics = settings.metrics
     if metrics.enabled:
-        where = url_of(*bound[-1 if metrics.listener is not None else 0]) + metrics.endpoint
+        listener = metrics.listener or settings.server
+        where = url_of(*bound[-1 if metrics.listener is not None else 0], tls=listener.tls is not None)
+        where += metrics.endpoint
         log.info("prometheus metrics enabled", endpoint=metrics.endpoint, prometheus_metrics_url=where)
     else:
         log.info("prometheus metrics disabled")
@@ -84,16 +86,16 @@ def log_start(settings: Settings, bound: Sequence[tuple[str, int]]) -> None:
         )
     log.info(
         "gateway is listening",
-        url=url_of(*bound[0]),
+        url=url_of(*bound[0], tls=settings.server.tls is not None),
         providers=list(settings.providers),
         workers=settings.server.workers,
     )
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(host: str, port: int, *, tls: bool = False) -> str:
     """The address at which a listener can be reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class Redaction:

@@ -94,7 +94,8 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
             settings.accounts.url.get_secret_value(), connections=settings.accounts.database_connections, tally=tally
         )
         services.append(database)
-    upstream = open_upstream()
+    authorities = settings.upstream.ca_file
+    upstream = open_upstream(ca_file=str(authorities) if authorities is not None else None)
     if any(provider.base_url.startswith("https:") for provider in settings.providers.values()):
         upstream.prepare_tls()
     cache = open_cache(settings, tally)

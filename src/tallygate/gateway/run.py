@@ -10,6 +10,7 @@ from tallygate.gateway.logs import configure_logging, log_start
 from tallygate.gateway.scratch import scratch_ledger
 from tallygate.gateway.server import Limits, SideApp, serve
 from tallygate.gateway.settings import Settings
+from tallygate.gateway.settings.tls import tls_of
 from tallygate.gateway.tallying import open_tally
 from tallygate.tally import ledger_digest
 
@@ -29,7 +30,16 @@ def run(settings: Settings) -> int:
     server, listener = settings.server, settings.metrics.listener
     shown_apart = settings.metrics.enabled and listener is not None
     sides = (
-        [SideApp("tallygate.gateway.run:metrics_app", listener.host, listener.port)] if shown_apart and listener else []
+        [
+            SideApp(
+                "tallygate.gateway.run:metrics_app",
+                listener.host,
+                listener.port,
+                tls_of(listener.tls),
+            )
+        ]
+        if shown_apart and listener
+        else []
     )
     with ledger_file(settings) as ledger:
         return serve(
@@ -40,6 +50,7 @@ def run(settings: Settings) -> int:
             workers=server.workers,
             grace=server.grace_seconds,
             limits=server_limits(settings),
+            tls=tls_of(server.tls),
             side_apps=sides,
             on_ready=lambda bound: log_start(settings, bound),
         )

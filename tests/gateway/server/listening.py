@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
 
-from tallygate.gateway.server import Limits
+from tallygate.gateway.server import TLS, Limits
 from tallygate.gateway.server.sockets import open_listeners
 from tallygate.gateway.server.worker import Server, server_config
 
@@ -61,14 +62,17 @@ class Listening:
         self.server, self.port = server, port
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24)
+    async def client(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+        name = None if tls is None else "localhost"
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.port, limit=1 << 24, ssl=tls, server_hostname=name
+        )
         with closing(writer):
             yield Client(reader, writer)
 
-    async def ask(self, data: bytes) -> Answer:
+    async def ask(self, data: bytes, tls: ssl.SSLContext | None = None) -> Answer:
         """Send these bytes on a connection of their own; the answer must end with the connection."""
-        async with self.client() as client:
+        async with self.client(tls) as client:
             await client.say(data)
             answer = await client.answer()
             assert await client.rest() == b""
@@ -76,9 +80,11 @@ class Listening:
 
 
 @asynccontextmanager
-async def listening(app: App, limits: Limits | None = None, grace: float = 5.0) -> AsyncIterator[Listening]:
+async def listening(
+    app: App, limits: Limits | None = None, grace: float = 5.0, tls: TLS | None = None
+) -> AsyncIterator[Listening]:
     """The application behind the guarded protocol, on a free port."""
-    server = Server(server_config(app, limits or Limits()), grace)
+    server = Server(server_config(app, limits or Limits()), grace, tls)
     ((listener,),) = open_listeners("127.0.0.1", 0, 1)
     port = listener.getsockname()[1]
     serving = asyncio.create_task(server.serve([listener]))

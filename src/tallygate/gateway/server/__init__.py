@@ -4,8 +4,10 @@ from tallygate.gateway.server.body import BodyTimeout, BodyTooLarge, ClientGone,
 from tallygate.gateway.server.limits import Limits
 from tallygate.gateway.server.protocol import CutConnection
 from tallygate.gateway.server.run import SideApp, StartError, serve
+from tallygate.gateway.server.tls import TLS
 
 __all__ = [
+    "TLS",
     "BodyTimeout",
     "BodyTooLarge",
     "ClientGone",

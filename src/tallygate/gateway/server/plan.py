@@ -7,6 +7,7 @@ from typing import Any
 
 from tallygate.gateway.server.limits import Limits
 from tallygate.gateway.server.sockets import StartError
+from tallygate.gateway.server.tls import TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class SideApp:
     """``module:function``, called in each worker with the main application; returns the application to serve here."""
     host: str
     port: int
+    tls: TLS | None = None
+    """How it speaks TLS; None when it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Plan:
     grace: float
     sides: tuple[SideApp, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    tls: TLS | None = None
+    """How the main listener speaks TLS; None when it does not."""
 
 
 def resolve(path: str) -> Callable[..., Any]:

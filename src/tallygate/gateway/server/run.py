@@ -9,6 +9,7 @@ from tallygate.gateway.server.limits import Limits
 from tallygate.gateway.server.plan import Plan, SideApp
 from tallygate.gateway.server.sockets import StartError, open_listeners
 from tallygate.gateway.server.supervisor import supervise
+from tallygate.gateway.server.tls import TLS
 from tallygate.gateway.server.worker import run_worker
 
 __all__ = ["SideApp", "StartError", "serve"]
@@ -25,6 +26,7 @@ def serve(
     workers: int = 1,
     grace: float = 30.0,
     limits: Limits | None = None,
+    tls: TLS | None = None,
     side_apps: Sequence[SideApp] = (),
     on_ready: OnReady | None = None,
 ) -> int:
@@ -35,11 +37,11 @@ def serve(
     ``on_ready`` is called once all workers accept connections, with the bound (host, port) of the main listener and
     of each side application: port 0 has become a real one.
     A first signal stops accepting and lets answers finish for ``grace`` seconds; a second one cuts them off.
-    Raises StartError when a port cannot be had or the application refuses to start; with one worker also whatever
-    ``app_factory`` raises.
+    Raises StartError when a port cannot be had, a file of TLS cannot be used or the application refuses to start; with
+    one worker also whatever ``app_factory`` raises.
     """
     places = [(host, port), *((side.host, side.port) for side in side_apps)]
-    plan = Plan(app_factory, settings, grace, tuple(side_apps), limits or Limits())
+    plan = Plan(app_factory, settings, grace, tuple(side_apps), limits or Limits(), tls)
     opened: list[list[list[socket.socket]]] = []
     try:
         for place in places:

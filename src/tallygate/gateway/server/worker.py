@@ -14,6 +14,7 @@ from tallygate.gateway.server.limits import Limits
 from tallygate.gateway.server.plan import Plan, resolve
 from tallygate.gateway.server.protocol import GuardedConfig, GuardedProtocol
 from tallygate.gateway.server.sockets import BACKLOG, StartError
+from tallygate.gateway.server.tls import TLS, RenewedContext, TLSFileError
 
 log = logging.getLogger("tallygate.gateway.server")
 
@@ -27,8 +28,10 @@ Sockets = list[list[socket.socket]]
 class Server(uvicorn.Server):
     """uvicorn's server, stopped by its worker, and drained by events instead of polling."""
 
-    def __init__(self, config: uvicorn.Config, grace: float) -> None:
+    def __init__(self, config: GuardedConfig, grace: float, tls: TLS | None = None) -> None:
         super().__init__(config)
+        self._tls = tls
+        self._limits = config.limits
         self.sides: list[tuple[Server, asyncio.Task[None]]] = []
         self._grace = grace
         self.ready = asyncio.Event()
@@ -64,8 +67,17 @@ class Server(uvicorn.Server):
         if self.lifespan.should_exit:
             raise StartError("the application failed to start; the log says why")
         loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"backlog": BACKLOG}
+        if self._tls is not None:
+            try:
+                options["ssl"] = RenewedContext(self._tls).context
+            except TLSFileError as error:
+                raise StartError(f"TLS: {error}") from None
+            # A client that does not get through its handshake is a slow one; so is one that does not say goodbye.
+            options["ssl_handshake_timeout"] = self._limits.head_seconds
+            options["ssl_shutdown_timeout"] = self._limits.linger_seconds
         self.servers = [
-            await loop.create_server(self._protocol, sock=listener, backlog=BACKLOG) for listener in sockets or []
+            await loop.create_server(self._protocol, sock=listener, **options) for listener in sockets or []
         ]
         self.started = True
         self.ready.set()
@@ -141,8 +153,11 @@ async def _run(
     plan: Plan, sockets: Sockets, on_ready: Callable[[], None], signals: Sequence[int], parent: socket.socket | None
 ) -> None:
     app = resolve(plan.factory)(plan.settings)
-    main = Server(server_config(app, plan.limits, lifespan="auto"), plan.grace)
-    sides = [Server(server_config(resolve(side.select)(app), plan.limits, lifespan="off"), 1.0) for side in plan.sides]
+    main = Server(server_config(app, plan.limits, lifespan="auto"), plan.grace, plan.tls)
+    sides = [
+        Server(server_config(resolve(side.select)(app), plan.limits, lifespan="off"), 1.0, side.tls)
+        for side in plan.sides
+    ]
     loop = asyncio.get_running_loop()
 
     for number in signals:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tallygate.gateway.settings.models import DIMENSION_HEADERS, Settings
 from tallygate.gateway.settings.problems import NoProvider, Problem, did_you_mean, suggestion
 from tallygate.gateway.settings.shape import Path
+from tallygate.gateway.settings.tls import TLSSettings, tls_of
 from tallygate.gateway.settings.tree import Tree
 
 API_PATHS = ("/v1", "/v1beta", "/p", "/health", "/admin", "/api")
@@ -50,6 +51,34 @@ def listener(settings: Settings, tree: Tree) -> Found:
         at = ("metrics", "listener", "port")
         problem = f"metrics listener port {port} is the server's port too"
         yield tree.problem(at, problem, "configure a different port for one of them", value=False)
+
+
+def tls(settings: Settings, tree: Tree) -> Found:
+    apart = settings.metrics.listener
+    listeners: tuple[tuple[Path, TLSSettings | None], ...] = (
+        (("server", "tls"), settings.server.tls),
+        (("metrics", "listener", "tls"), apart.tls if apart is not None else None),
+    )
+    for at, configured in listeners:
+        if (wanted := tls_of(configured)) is None:
+            continue
+        from tallygate.gateway.server.tls import TLSFileError, server_context
+
+        try:
+            server_context(wanted)
+        except TLSFileError as error:
+            yield tree.problem((*at, error.name), error.problem, error.mend, value=False)
+
+
+def upstream(settings: Settings, tree: Tree) -> Found:
+    if (file := settings.upstream.ca_file) is None:
+        return
+    from tallygate.gateway.server.tls import TLSFileError, read_authorities
+
+    try:
+        read_authorities(str(file), "ca_file")
+    except TLSFileError as error:
+        yield tree.problem(("upstream", error.name), error.problem, error.mend, value=False)
 
 
 def labels(settings: Settings, tree: Tree) -> Found:
@@ -214,6 +243,8 @@ def somebody_to_ask(settings: Settings, tree: Tree) -> Found:
 CHECKS = (
     Check((("metrics", "endpoint"),), endpoint),
     Check((("metrics", "listener"), ("server", "port")), listener),
+    Check((("server", "tls"), ("metrics", "listener")), tls),
+    Check((("upstream",),), upstream),
     Check((("metrics", "labels"),), labels),
     Check((("metrics", "identities"),), identities),
     Check((("metrics", "dialects"),), dialects),

@@ -35,6 +35,7 @@ from tallygate.gateway.settings.kinds import (
 from tallygate.gateway.settings.rates import RateSettings
 from tallygate.gateway.settings.section import Section
 from tallygate.gateway.settings.shared import SharedSettings
+from tallygate.gateway.settings.tls import TLSSettings, UpstreamSettings
 from tallygate.gateway.settings.usage import UsageSettings
 from tallygate.pricing import PriceOverride
 
@@ -75,6 +76,7 @@ class ServerSettings(Section):
         default=None,
         description="the key that callers present, as `Authorization: Bearer` or `x-api-key`; unset: all may call",
     )
+    tls: TLSSettings | None = Field(default=None, description="speak https; unset: http")
 
 
 class ListenerSettings(Section):
@@ -84,6 +86,7 @@ class ListenerSettings(Section):
     port: Port = Field(
         default=3131, description="port to listen on; must differ from `server.port`; 0 takes a free one"
     )
+    tls: TLSSettings | None = Field(default=None, description="speak https here; unset: http, whatever `server` does")
 
 
 def _listener(value: Any) -> Any:
@@ -147,9 +150,6 @@ class ModelSettings(Section):
         return {"name": value} if isinstance(value, str) else value
 
 
-class ProviderSettings(Section):
-    """A provider of models."""
-
 class TimeoutSettings(Section):
     """How long to wait for one provider; what is unset is as in `limits`."""
 
@@ -160,6 +160,9 @@ class TimeoutSettings(Section):
     idle_seconds: Seconds | None = Field(default=None, description="time between two pieces of the reply")
     total_seconds: Seconds | None = Field(default=None, description="time for the whole reply")
 
+
+class ProviderSettings(Section):
+    """A provider of models."""
 
     kind: Kind = Field(default="openai", description="the API it speaks: `openai` for anything OpenAI-shaped")
     base_url: BaseURL = Field(
@@ -176,13 +179,13 @@ class TimeoutSettings(Section):
     headers: dict[HeaderName, SomeSecret] = Field(
         default_factory=dict, description="further headers to send; their values are kept secret"
     )
-
-    @model_validator(mode="before")
-    @classmethod
     timeouts: TimeoutSettings = TimeoutSettings()
     probe_path: ProbePath | None = Field(
         default=None, description="what probes ask for, after the provider's address; unset: its list of models"
     )
+
+    @model_validator(mode="before")
+    @classmethod
     def _with_base_url(cls, value: Any) -> Any:
         """Fill in the address where the kind of provider says it."""
         if isinstance(value, dict) and not value.get("base_url") and (known := BASE_URLS.get(str(value.get("kind")))):
@@ -267,6 +270,7 @@ class Settings(Section):
     shared: SharedSettings = SharedSettings()
     cache: CacheSettings = CacheSettings()
     limits: LimitSettings = LimitSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
     dimensions: dict[str, DimensionSettings] = Field(
         default_factory=dict,
         description="labels that callers set with headers: `route`, `agent_id`, `agent_name`, `agent_type`, "
