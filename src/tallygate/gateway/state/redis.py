@@ -60,9 +60,9 @@ class Redis:
     Numbers and text become bytes; replies are bytes, ints, None and lists of them.
     """
 
-    def __init__(self, url: str, timeout: float, what: str = "shared store") -> None:
-        """what: how the log calls it. Raises AddressError."""
-        self.address = address_of(url)
+    def __init__(self, url: str, timeout: float, what: str = "shared store", scripts: Sequence[Script] = ()) -> None:
+        """what: how the log calls it. scripts: to be loaded beforehand. Raises AddressError."""
+        self.address, self._scripts = address_of(url), scripts
         self._timeout, self._what = timeout, what
         self._connection: _Connection | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -108,7 +108,12 @@ class Redis:
             raise StoreAway(f"not connected to {self.address}")
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         connection.send(command, answer, late)
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if late is not None and answer.done() and not answer.cancelled() and answer.exception() is None:
+                late(answer.result())  # it came just before the cancellation
+            raise
 
     def send(self, *command: Argument) -> bool:
         """Send a command and wait for nothing; whether it was sent. An error that comes of it is logged."""
@@ -195,7 +200,7 @@ class Redis:
                     context = ssl.create_default_context(cafile=address.authorities) if address.tls else None
                     _, made = await loop.create_connection(connection, address.host, address.port, ssl=context)
                 try:
-                    await _introduce(made, address)
+                    await _introduce(made, address, self._scripts)
                 except BaseException:
                     made.end()
                     raise
@@ -204,8 +209,8 @@ class Redis:
             raise StoreAway(f"no answer within {CONNECT_SECONDS:g} s") from None
 
 
-async def _introduce(connection: _Connection, address: Address) -> None:
-    """Say who we are and which database is ours. Raises StoreAway, StoreRefused."""
+async def _introduce(connection: _Connection, address: Address, scripts: Sequence[Script]) -> None:
+    """Say who we are, which database is ours and which scripts will be run. Raises StoreAway, StoreRefused."""
     commands: list[tuple[Argument, ...]] = []
     if address.password is not None:
         user = () if address.user is None else (address.user,)
@@ -213,6 +218,7 @@ async def _introduce(connection: _Connection, address: Address) -> None:
     commands.append((b"PING",))
     if address.database:
         commands.append((b"SELECT", address.database))
+    commands += [(b"SCRIPT", b"LOAD", script.text) for script in scripts]
     loop = asyncio.get_running_loop()
     answers: list[asyncio.Future[Reply]] = []
     for command in commands:

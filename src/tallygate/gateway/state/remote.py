@@ -1,0 +1,210 @@
+"""Limits of many machines: windows and holds on a Redis or Valkey server that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+
+import structlog
+
+from tallygate.gateway.state.environment import Transaction
+from tallygate.gateway.state.interface import (
+    WINDOW_SECONDS,
+    Granted,
+    HoldAsk,
+    Purse,
+    Refused,
+    SpentSource,
+    StateAway,
+    WindowAsk,
+    WindowState,
+)
+from tallygate.gateway.state.redis import Argument, Redis, Reply, StoreAway, StoreRefused
+from tallygate.gateway.state.scripts import ADMIT, ALL, BEAT, FREE, RAISE, SETTLE
+
+log = structlog.get_logger("tallygate.gateway")
+
+MINUTE = WINDOW_SECONDS * 1000
+PREFIX = b"tallygate:{limits}:"
+"""Of all keys. The braces keep them together on one server of a cluster."""
+HOLDERS, HOLDER = PREFIX + b"holders", PREFIX + b"holder:"
+BEAT_SECONDS = 5.0
+LEASE_SECONDS = 15.0
+"""How long a holder counts as alive after its last beat; what it held is free at the next beat of another."""
+AGAIN_SECONDS = 10.0
+"""When a purse is compared with what was spent for the second time: by then all that was under way is written."""
+RAISED_AT_ONCE = 50
+"""Purses that are compared in a second."""
+MOST_COMPARED = 100_000
+
+
+class RemoteStore:
+    """As ``Store``.
+
+    A connection that is lost leaves it open whether what was under way was taken. So this worker then holds in another
+    name, and keeps the old one alive only as long as calls of that name are going on. Purses are compared with what was
+    spent when they are first met, and again after each loss: the server may have missed some of it.
+    """
+
+    def __init__(self, url: str, timeout: float, spent: SpentSource | None = None) -> None:
+        """spent: asked about purses that the server does not know, or may not know all of. Raises AddressError."""
+        self._redis, self._spent = Redis(url, timeout, "shared store of limits", ALL), spent
+        self._name, self._losses = secrets.token_hex(8), 0
+        self._holder = b""
+        self._going_on: dict[bytes, int] = {}
+        """How many calls are going on for which a name holds something."""
+        self._compared: dict[bytes, int] = {}
+        self._to_compare: deque[tuple[float, Purse]] = deque()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Connect. Raises StoreRefused."""
+        await self._redis.start()
+        self._take_name()
+        self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._compare())]
+
+    async def close(self) -> None:
+        """Leave; what is still held is free."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        try:
+            if self._redis.connected:
+                for holder in self._going_on:
+                    await self._redis.call(b"ZREM", HOLDERS, holder)
+                    await self._free(holder)
+        except (StoreAway, StoreRefused) as problem:
+            log.warning("limits: what is held is free when the lease ends", why=str(problem))
+        await self._redis.close()
+
+    async def admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused:
+        """As ``Store.admit``."""
+        if self._losses != self._redis.losses:
+            self._take_name()
+        holder = self._holder
+        keys: list[Argument] = [PREFIX + window[0] for window in windows]
+        arguments: list[Argument] = [len(windows), holder, MINUTE]
+        for _, limit, amount in windows:
+            arguments += (limit, amount)
+        for key, limit, amount, purse in holds:
+            keys.append(PREFIX + key)
+            arguments += (limit, amount, 0 if purse is None else 1)
+
+        def late(reply: Reply) -> None:
+            """Nobody waits for it any more: it is not used."""
+            if isinstance(reply, list) and reply[0] == 0:
+                granted = _granted(reply, holder)
+                self._going_on[holder] = self._going_on.get(holder, 0) + 1
+                corrections = [(window.key, -window.amount) for window in windows]
+                self.settle(granted, corrections, [(hold.key, hold.amount, 0) for hold in holds])
+
+        try:
+            while True:
+                reply = await self._redis.run(ADMIT, keys, arguments, late)
+                if reply[0] != 2:
+                    break
+                await self._seed([holds[place].purse for place in reply[1:]])
+        except (StoreAway, StoreRefused) as problem:
+            raise StateAway(str(problem)) from problem
+        if reply[0] == 1:
+            _, which, remaining, wait, reset = reply
+            return Refused(which, remaining, None if wait < 0 else wait / 1000, reset / 1000)
+        self._going_on[holder] = self._going_on.get(holder, 0) + 1
+        for hold in holds:
+            if hold[3] is not None and self._compared.get(hold[0]) != self._losses:
+                self._note(hold[0], hold[3])
+        return _granted(reply, holder)
+
+    def settle(
+        self,
+        granted: Granted,
+        corrections: list[tuple[bytes, int]],
+        holds: list[tuple[bytes, int, int]],
+        transaction: Transaction | None = None,
+    ) -> None:
+        """As ``Store.settle``. What is lost on the way is made good when purses are compared, and names end."""
+        holder = granted.holder
+        self._going_on[holder] -= 1
+        if not self._going_on[holder] and holder != self._holder:
+            del self._going_on[holder]
+        keys: list[Argument] = [PREFIX + key for key, _ in corrections]
+        arguments: list[Argument] = [len(corrections), holder, MINUTE, granted.moment]
+        arguments += [amount for _, amount in corrections]
+        for key, amount, spent in holds:
+            keys.append(PREFIX + key)
+            arguments += (amount, spent)
+        if keys:
+            self._redis.send_script(SETTLE, keys, arguments)
+
+    def _take_name(self) -> None:
+        """Hold in a new name, which is known to be alive before anything is held in it."""
+        if not self._going_on.get(self._holder):
+            self._going_on.pop(self._holder, None)
+        self._losses = self._redis.losses
+        self._holder = f"{self._name}.{self._losses}".encode()
+        self._going_on.setdefault(self._holder, 0)
+        self._redis.send_script(BEAT, [HOLDERS], [int(LEASE_SECONDS * 1000), self._holder])
+
+    async def _beat(self) -> None:
+        """Say that this worker is alive, and free what those hold that no longer are."""
+        while True:
+            try:
+                names = list(self._going_on)
+                for holder in await self._redis.run(BEAT, [HOLDERS], [int(LEASE_SECONDS * 1000), *names]):
+                    if holder not in self._going_on:
+                        log.warning("a worker is gone; what it held is free again", worker=holder.decode())
+                        await self._free(holder)
+            except StoreAway:
+                pass  # logged by the connection
+            except Exception as problem:
+                log.error("limits: cannot tell that this worker is alive", problem=str(problem))
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def _free(self, holder: bytes) -> None:
+        while await self._redis.run(FREE, [HOLDERS, HOLDER + holder], [holder]):
+            pass
+
+    async def _seed(self, purses: list[Purse | None]) -> None:
+        """Begin purses with what was spent. Raises StateAway, StoreAway, StoreRefused."""
+        for purse in purses:
+            assert purse is not None
+            await self._redis.run(RAISE, [PREFIX + purse.key], [await self._spent_by(purse)])
+
+    async def _spent_by(self, purse: Purse) -> int:
+        assert self._spent is not None
+        try:
+            return await self._spent.spent(purse)
+        except Exception as problem:
+            raise StateAway(f"what was spent is not known: {problem}") from problem
+
+    def _note(self, key: bytes, purse: Purse) -> None:
+        """Compare a purse with what was spent: soon, and once more."""
+        if len(self._compared) >= MOST_COMPARED:
+            self._compared.clear()
+        self._compared[key] = self._losses
+        self._to_compare.append((0.0, purse))
+
+    async def _compare(self) -> None:
+        """Raise purses of which the server missed something."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            for _ in range(min(len(self._to_compare), RAISED_AT_ONCE)):
+                due, purse = self._to_compare[0]
+                if due > loop.time():
+                    break
+                self._to_compare.popleft()
+                try:
+                    await self._redis.run(RAISE, [PREFIX + purse.key], [await self._spent_by(purse)])
+                except (StateAway, StoreAway, StoreRefused):
+                    self._to_compare.append((loop.time() + AGAIN_SECONDS, purse))
+                    break
+                if not due:
+                    self._to_compare.append((loop.time() + AGAIN_SECONDS, purse))
+
+
+def _granted(reply: list[int], holder: bytes) -> Granted:
+    states = [WindowState(reply[place], reply[place + 1] / 1000) for place in range(2, len(reply), 2)]
+    return Granted(states, reply[1], holder)
