@@ -16,6 +16,8 @@ class ErrorType(StrEnum):
     """The prompt does not fit the model's context window."""
     CALLER_AUTHENTICATION = "caller_authentication"
     """The caller's key to the gateway is missing or wrong."""
+    CALLER_PERMISSION = "caller_permission"
+    """The caller's key is right, but may not do this: the account is not active, or the model is not for it."""
     CALLER_UNKNOWN_MODEL = "caller_unknown_model"
     """No configured provider serves the model asked for."""
     POLICY_CONTENT_FILTER = "policy_content_filter"

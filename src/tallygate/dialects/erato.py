@@ -38,6 +38,7 @@ ERROR_WORDS = {
     "caller_invalid_request": "invalid_request",
     "caller_context_length": "invalid_request",
     "caller_authentication": "invalid_request",
+    "caller_permission": "invalid_request",
     "caller_unknown_model": "model_unavailable",
     "policy_content_filter": "content_filter",
     "policy_rate_limit": "rate_limit",

@@ -8,6 +8,7 @@ _encode = msgspec.json.encode
 
 _OPENAI_CODES = {
     ErrorType.CALLER_AUTHENTICATION: "invalid_api_key",
+    ErrorType.CALLER_PERMISSION: "permission_denied",
     ErrorType.CALLER_UNKNOWN_MODEL: "model_not_found",
     ErrorType.CALLER_CONTEXT_LENGTH: "context_length_exceeded",
     ErrorType.POLICY_CONTENT_FILTER: "content_filter",

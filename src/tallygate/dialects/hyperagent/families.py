@@ -8,6 +8,7 @@ ERROR_WORDS = {
     "caller_invalid_request": "validation",
     "caller_context_length": "token_limit",
     "caller_authentication": "auth_failed",
+    "caller_permission": "auth_failed",
     "caller_unknown_model": "model_unavailable",
     "policy_content_filter": "api_error",
     "policy_rate_limit": "rate_limit",
