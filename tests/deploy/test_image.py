@@ -1,5 +1,6 @@
 """The Dockerfile: what goes into the image, as whom it runs, and how its health is known."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -35,8 +36,6 @@ def healthy(port: int) -> bool:
 
 
 async def test_health_is_known_by_the_image_s_own_command() -> None:
-    import asyncio
-
     async with provided() as (gateway, _):
         port = port_of(gateway)
         assert await asyncio.to_thread(healthy, port)

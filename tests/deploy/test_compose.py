@@ -1,0 +1,240 @@
+"""The compose file: what it names is there; its gateways, balancer and scraper do what it says, run here as processes."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tallygate.gateway.settings import Settings, load
+from tallygate.simulator import Simulator, run_in_thread
+from tests.deploy import DEPLOY
+
+COMPOSE = DEPLOY / "compose"
+FILE: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
+GATEWAYS = ("gateway-1", "gateway-2")
+PATIENCE = 30
+
+
+def names(entries: Any) -> set[str]:
+    """The names in a list or table of a service: networks, secrets, configs, depends_on."""
+    return {entry["source"] if isinstance(entry, dict) else entry for entry in entries}
+
+
+def variables() -> dict[str, str]:
+    """Of .env.example."""
+    lines = (COMPOSE / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def environment(service: str, secrets: Path) -> dict[str, str]:
+    """What a gateway of the compose file finds in its environment, its secrets below another directory."""
+    given = variables()
+
+    def filled(value: str) -> str:
+        return re.sub(r"\$\{(\w+):-[^}]*\}", lambda match: given[match[1]], value)
+
+    return {
+        name: filled(str(value)).replace("/run/secrets", str(secrets))
+        for name, value in FILE["services"][service]["environment"].items()
+    }
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the script makes."""
+    directory = tmp_path_factory.mktemp("compose")
+    shutil.copy(COMPOSE / "make-secrets", directory)
+    subprocess.run([directory / "make-secrets"], check=True, env={**os.environ, "OPENAI_API_KEY": "sk-real"})
+    return directory / "secrets"
+
+
+@pytest.mark.parametrize("service", FILE["services"])
+def test_all_that_a_service_names_is_there(service: str) -> None:
+    parts = FILE["services"][service]
+    for kind in ("secrets", "configs", "networks"):
+        assert names(parts.get(kind, ())) <= set(FILE[kind])
+    assert {volume.partition(":")[0] for volume in parts.get("volumes", ())} <= set(FILE["volumes"])
+    assert set(parts.get("depends_on", {})) <= set(FILE["services"])
+    for needed, how in parts.get("depends_on", {}).items():
+        # The gateways' health check is the image's.
+        assert how == {"condition": "service_healthy"}
+        assert "healthcheck" in FILE["services"][needed] or needed in GATEWAYS
+    for config in FILE["configs"].values():
+        assert (COMPOSE / config["file"]).is_file()
+
+
+def test_gateways_have_state_of_their_own() -> None:
+    volumes = [FILE["services"][name]["volumes"] for name in GATEWAYS]
+    assert volumes == [["gateway-1:/var/lib/tallygate"], ["gateway-2:/var/lib/tallygate"]]
+
+
+def test_what_can_be_set_is_in_the_example_with_its_default() -> None:
+    found = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", (COMPOSE / "compose.yaml").read_text()))
+    assert found == variables()
+
+
+def test_every_secret_is_made_once(secrets: Path) -> None:
+    assert {entry["file"] for entry in FILE["secrets"].values()} == {
+        f"secrets/{file.name}" for file in secrets.iterdir()
+    }
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    before = {file.name: file.read_text() for file in secrets.iterdir()}
+    assert before["openai_api_key"] == "sk-real"
+    assert all(before.values())
+    subprocess.run([secrets.parent / "make-secrets"], check=True)
+    assert {file.name: file.read_text() for file in secrets.iterdir()} == before
+
+
+def settings(secrets: Path) -> Settings:
+    return load(file=COMPOSE / "tallygate.yaml", environ=environment("gateway-1", secrets))
+
+
+def test_the_gateway_takes_its_configuration(secrets: Path) -> None:
+    found = settings(secrets)
+    database, shared = found.accounts.database_url, found.shared.url
+    assert database is not None
+    password = (secrets / "postgres_password").read_text()
+    assert database.get_secret_value() == f"postgresql://tallygate:{password}@postgres:5432/tallygate"
+    assert shared is not None
+    assert shared.get_secret_value() == "redis://valkey:6379/0"
+    key = found.providers["openai"].api_key
+    assert key is not None
+    assert key.get_secret_value() == "sk-real"
+    stop = FILE["services"]["gateway-1"]["stop_grace_period"]
+    assert int(stop.removesuffix("s")) >= found.server.grace_seconds + 5
+
+
+def test_every_gateway_is_scraped_with_its_secret(secrets: Path, tmp_path: Path) -> None:
+    found = settings(secrets)
+    (job,) = yaml.safe_load((COMPOSE / "prometheus.yml").read_text())["scrape_configs"]
+    assert found.metrics.listener is not None
+    assert job["static_configs"] == [{"targets": [f"{name}:{found.metrics.listener.port}" for name in GATEWAYS]}]
+    assert job["authorization"] == {"credentials_file": "/run/secrets/metrics_secret"}
+    config = tmp_path / "prometheus.yml"
+    config.write_text((COMPOSE / "prometheus.yml").read_text().replace("/run/secrets", str(secrets)))
+    subprocess.run(["promtool", "check", "config", str(config)], check=True, capture_output=True)
+
+
+class Gateway:
+    """A gateway of the compose file as a process of its own, with accounts left out and the simulator behind it."""
+
+    def __init__(self, service: str, directory: Path, secrets: Path, provider: str) -> None:
+        environ = environment(service, secrets) | {
+            "PATH": os.environ["PATH"],
+            "TALLYGATE_ACCOUNTS__ENABLED": "false",
+            "TALLYGATE_METRICS__LISTENER__PORT": "0",
+            "TALLYGATE_PROVIDERS__OPENAI__BASE_URL": f"{provider}/v1",
+            "TALLYGATE_SERVER__HOST": "127.0.0.1",
+            "TALLYGATE_CACHE__STORE": "memory",
+        }
+        directory.mkdir()
+        command = [
+            *FILE["services"][service]["command"][:1],
+            "--config",
+            str(COMPOSE / "tallygate.yaml"),
+            "--port",
+            "0",
+        ]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tallygate.cli", *command],
+            cwd=directory,
+            env=environ,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        said: list[dict[str, Any]] = []
+        for line in self.process.stderr:
+            said.append(json.loads(line))
+            if said[-1]["msg"] == "gateway is listening":
+                break
+        self.port = int(said[-1]["url"].rpartition(":")[2])
+        self.log = threading.Thread(target=self.process.stderr.read)
+        self.log.start()
+
+    def close(self) -> int:
+        """End it; its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = self.process.wait(PATIENCE)
+        self.log.join()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return status
+
+
+@contextmanager
+def balancer(directory: Path, gateways: list[Gateway]) -> Iterator[int]:
+    """HAProxy with the compose file's configuration; only names and ports are others. Yields its port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    text = (COMPOSE / "haproxy.cfg").read_text()
+    for name, gateway in zip(GATEWAYS, gateways, strict=True):
+        assert f"server {name} {name}:4000" in text
+        text = text.replace(f"{name}:4000", f"127.0.0.1:{gateway.port}")
+    config = directory / "haproxy.cfg"
+    text = text.replace("bind :4000", f"bind fd@{listener.fileno()}")
+    config.write_text(text.replace("maxconn 8000", "maxconn 100"))  # whatever this machine's limit of files is
+    # Debian keeps it where only root's path leads.
+    program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None, "haproxy is not installed; apt-get install haproxy, or run scripts/test"
+    command = [program, "-db", "-f", str(config)]
+    process = subprocess.Popen(
+        command, pass_fds=[listener.fileno()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield int(listener.getsockname()[1])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+        listener.close()
+
+
+@pytest.fixture
+def provider() -> Iterator[Simulator]:
+    with run_in_thread() as running:
+        yield running
+
+
+def ask(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        body = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
+        connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
+def test_callers_do_not_notice_when_a_gateway_is_replaced(secrets: Path, provider: Simulator, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        gateways = [Gateway(name, tmp_path / name, secrets, provider.url) for name in GATEWAYS]
+        for gateway in gateways:
+            stack.callback(gateway.close)
+        port = stack.enter_context(balancer(tmp_path, gateways))
+        statuses = [ask(port) for _ in range(20)]
+        statuses += [ask(gateway.port) for gateway in gateways]  # each of them serves
+        leaving = threading.Thread(target=gateways[0].close)
+        leaving.start()
+        while leaving.is_alive():
+            statuses.append(ask(port))
+        leaving.join()
+        assert gateways[0].process.returncode == 0
+        statuses += [ask(port) for _ in range(20)]
+        assert statuses == [200] * len(statuses)
+        served = provider.served()["totals"]
+        assert served["requests"] == len(statuses)
