@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from tallygate.gateway.cache.normal import Unfit, normal_form
+from cachetools import LRUCache
+
+from tallygate.gateway.cache.normal import normal_form
 from tallygate.gateway.providers import CREDENTIAL_HEADERS, without_key
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ STATEFUL = ("background", "container", "conversation")
 """Members of requests with which the provider does more than answer, or answers from what happened before."""
 
 
+FORMS_AT_HAND = 4096
+"""Bodies of which the normal form is known without making it anew; each takes some 400 bytes."""
+
+
 class Keys:
     """Makes keys."""
 
@@ -31,6 +36,8 @@ class Keys:
         """more_headers: that make a difference, too. per_user: whether users' answers are kept apart."""
         self._headers = ALWAYS.union(name.lower().encode() for name in more_headers)
         self._per_user = per_user
+        self._forms: LRUCache[bytes, bytes] = LRUCache(FORMS_AT_HAND)
+        """Digests of normal forms, by those of bodies."""
 
     def of(self, exchange: Exchange, accept_encoding: bytes, keeps_credentials: bool) -> bytes:
         """The key of the answer to this request. Raises Unfit when it must not be kept.
@@ -41,27 +48,35 @@ class Keys:
         deployment, route, caller = exchange.deployment, exchange.route, exchange.caller
         assert deployment is not None
         assert route.wire is not None
-        form = normal_form(exchange.body, STATEFUL)
         query: bytes = exchange.scope["query_string"]
         headers = sorted(
-            (name.decode("latin-1"), value.decode("latin-1"))
-            for name, value in exchange.scope["headers"]
-            if name in self._headers
-            or (name.startswith(FAMILIES) and name not in UNIMPORTANT)
-            or (keeps_credentials and name in CREDENTIAL_HEADERS)
+            [
+                header
+                for header in exchange.scope["headers"]
+                if (name := header[0]) in self._headers
+                or (name.startswith(FAMILIES) and name not in UNIMPORTANT)
+                or (keeps_credentials and name in CREDENTIAL_HEADERS)
+            ]
         )
-        rest = (
-            caller.user_id if caller is not None and self._per_user else "",
-            route.template,
-            route.wire.name,
-            deployment.provider.name,
-            deployment.model,
-            query.decode("latin-1") if keeps_credentials else without_key(query),
-            accept_encoding.decode("latin-1"),
-            headers,
+        # As Python writes them, so that no text can pass for another part of the whole.
+        parts = ascii(
+            (
+                caller.user_id if caller is not None and self._per_user else "",
+                route.template,
+                route.wire.name,
+                deployment.provider.name,
+                deployment.model,
+                query.decode("latin-1") if keeps_credentials else without_key(query),
+                accept_encoding,
+                headers,
+            )
         )
-        # Both are JSON in ASCII, so that no text can pass for another part of the whole.
-        return sha256(f"{json.dumps(rest)}\n{form}".encode()).digest()
+        return sha256(self._form(exchange.body) + parts.encode()).digest()
 
-
-__all__ = ["Keys", "Unfit"]
+    def _form(self, body: bytes) -> bytes:
+        """The digest of the normal form of this body. Raises Unfit."""
+        digest = sha256(body).digest()
+        form = self._forms.get(digest)
+        if form is None:
+            form = self._forms[digest] = sha256(normal_form(body, STATEFUL).encode()).digest()
+        return form

@@ -14,7 +14,7 @@ from tallygate.gateway.cache.interface import Fill, Found
 if TYPE_CHECKING:
     from tallygate.gateway.cache.answer import Answer
 
-OVERHEAD = 1100
+OVERHEAD = 600
 """Bytes of memory that an entry takes beside its answer: its key and its places in the cache's books."""
 
 

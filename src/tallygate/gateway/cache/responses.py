@@ -9,7 +9,8 @@ import structlog
 
 from tallygate.gateway.cache.asking import HEADER, Asked, Asking
 from tallygate.gateway.cache.capture import Capture
-from tallygate.gateway.cache.keys import Keys, Unfit
+from tallygate.gateway.cache.keys import Keys
+from tallygate.gateway.cache.normal import Unfit
 from tallygate.gateway.dimensions import UNLISTED
 from tallygate.gateway.settling import settle
 

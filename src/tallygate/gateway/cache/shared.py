@@ -19,7 +19,7 @@ KEYS = tuple(f"{{tallygate:cache}}:{name}" for name in ("answers", "uses", "ends
 """Answers by digest; digests by last use, and by end; bytes in all; which worker tells how full it is. All on one
 node of a cluster."""
 
-OVERHEAD = 500
+OVERHEAD = 430
 """Bytes that an entry takes in the server beside its answer: its digest, three times, and places in three tables."""
 
 TELLS_MILLISECONDS = 15_000
@@ -32,10 +32,16 @@ _HEAD = f"""
 local answers, uses, ends, bytes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function weight(size)
+    -- jemalloc, which servers use, has four sizes of memory between a power of two and the next
+    local _, exponent = math.frexp(size)
+    local step = 2 ^ (exponent - 3)
+    return math.ceil(size / step) * step + {OVERHEAD}
+end
 local function forget(digest)
     local size = redis.call('HSTRLEN', answers, digest)
     if redis.call('ZREM', uses, digest) == 1 then
-        redis.call('DECRBY', bytes, size + {OVERHEAD})
+        redis.call('DECRBY', bytes, weight(size))
     end
     redis.call('HDEL', answers, digest)
     redis.call('ZREM', ends, digest)
@@ -71,9 +77,9 @@ local digest, answer, live, idle, capacity = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if redis.call('EXISTS', bytes) == 0 then redis.call('DEL', answers, uses, ends) end
 forget(digest)
 forget_ended(100)
-local weight = {_STAMP} + #answer + {OVERHEAD}
-if weight > capacity then return 0 end
-while tonumber(redis.call('GET', bytes) or 0) + weight > capacity do
+local added = weight({_STAMP} + #answer)
+if added > capacity then return 0 end
+while tonumber(redis.call('GET', bytes) or 0) + added > capacity do
     local oldest = redis.call('ZRANGE', uses, 0, 0)[1]
     if not oldest then -- the tables do not belong together any more: somebody else took one away
         redis.call('DEL', answers, ends, bytes)
@@ -84,7 +90,7 @@ end
 redis.call('HSET', answers, digest, string.format('%0{_STAMP}.0f', now) .. answer)
 redis.call('ZADD', uses, now, digest)
 redis.call('ZADD', ends, now + (idle > 0 and math.min(live, idle) or live), digest)
-redis.call('INCRBY', bytes, weight)
+redis.call('INCRBY', bytes, added)
 for index = 1, 4 do redis.call('PEXPIRE', KEYS[index], live) end
 return 1
 """
