@@ -1,4 +1,4 @@
-"""The compose file: what it names is there; its gateways, balancer and scraper do what it says, run here as processes."""
+"""The compose file: what it names is there; gateways, balancer and scraper do what it says, run here as processes."""
 
 import http.client
 import json
