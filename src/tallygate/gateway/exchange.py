@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tallygate.gateway.admission import Admission
     from tallygate.gateway.cache.capture import Capture
     from tallygate.gateway.caller import Caller
-    from tallygate.gateway.routing import Deployment
+    from tallygate.gateway.failover.attempts import Trail
+    from tallygate.gateway.failover.choosing import Target
+    from tallygate.gateway.failover.deployments import Deployment
     from tallygate.ledger.interface import Batch
     from tallygate.record import LLMCallTracker
     from tallygate.wire.interface import Head, Meter
@@ -29,6 +31,7 @@ class Exchange:
 
     __slots__ = (
         "admission",
+        "asked_at",
         "batch",
         "body",
         "call",
@@ -45,6 +48,7 @@ class Exchange:
         "outcome",
         "read_at",
         "receive",
+        "received",
         "replied_at",
         "response_size",
         "route",
@@ -53,6 +57,8 @@ class Exchange:
         "settled",
         "started_at",
         "status",
+        "target",
+        "trail",
         "upstream_status",
         "waited",
     )
@@ -72,7 +78,12 @@ class Exchange:
         """What the gateway adds to the head of the answer; the provider's headers of these names are left out."""
         self.settled = False
         """Whether what it used is in the usage ledger, and what was held is free again."""
+        self.target: Target | None = None
+        """Where the model that was asked for is served; None for what is only passed through."""
         self.deployment: Deployment | None = None
+        """Who is asked, and in the end: whose answer it was."""
+        self.trail: Trail | None = None
+        """What went before, when the first deployment did not serve at once."""
         self.call: LLMCallTracker | None = None
         self.batch: Batch | None = None
         """How the facts of the exchange are recorded together, should it go well."""
@@ -83,11 +94,15 @@ class Exchange:
         """HTTP status of the provider's reply; 0 before there is one."""
         self.outcome = "completed"
         self.error_type = ""
+        self.received = 0
+        """Bytes of the provider's reply that are the client's, or on their way to it; counted when it settles."""
         self.response_size = 0
         self.waited = 0.0
         """Seconds spent waiting for the provider."""
         self.started_at = perf_counter()
         self.read_at = self.dispatched_at = self.headers_at = self.replied_at = 0.0
+        self.asked_at = 0.0
+        """When the last attempt began, and ``dispatched_at`` the first; 0 when the last is recorded already."""
 
     @property
     def stream(self) -> bool:
@@ -117,8 +132,8 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
     def fail(self, error_type: ErrorType) -> None:
-        """Note why the request failed; the first reason stays."""
-        if not self.error_type:
+        """Note why the request failed; the first reason stays, and nothing that happens after it was settled counts."""
+        if not self.error_type and not self.settled:
             self.outcome, self.error_type = "failed", error_type.value
 
     async def refuse(self, refusal: Refusal) -> None:

@@ -11,7 +11,7 @@ from tallygate.gateway.pipeline import serve
 from tallygate.gateway.recording import NOW
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.server import ClientGone, CutConnection
-from tallygate.gateway.settling import settle
+from tallygate.gateway.settling import settle, settles
 from tallygate.gateway.trace_context import note_caller_span
 from tallygate.gateway.upstream import UpstreamError
 from tallygate.wire import BadRequest
@@ -33,7 +33,8 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
     except UpstreamError as problem:
         await _answer_upstream_error(exchange, problem)
     except (asyncio.CancelledError, ClientGone):
-        exchange.outcome = "cancelled"
+        if not exchange.settled:
+            exchange.outcome = "cancelled"
         raise
     except Exception:
         log.exception("request failed", route=exchange.route.template)
@@ -42,8 +43,9 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
             raise CutConnection from None
         await exchange.answer_error(500, ErrorType.GATEWAY_INTERNAL, "the gateway failed to serve this request")
     finally:
-        if parts.usage is not None:
+        if settles(parts, exchange):
             settle(parts, exchange)
+        parts.failover.conclude(exchange)
         parts.recording.record(exchange)
         parts.recording.in_flight(NOW, -1)
 

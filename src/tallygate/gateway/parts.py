@@ -11,6 +11,7 @@ from tallygate.gateway.admission import Gate
 from tallygate.gateway.cache.interface import ResponseCache
 from tallygate.gateway.cache.opening import open_cache
 from tallygate.gateway.dimensions import HeaderDimensions
+from tallygate.gateway.failover.policy import Failover
 from tallygate.gateway.providers import Provider
 from tallygate.gateway.recording import Recording
 from tallygate.gateway.routing import Router
@@ -34,7 +35,7 @@ class Parts:
     router: Router
     recording: Recording
     upstream: Upstream
-    timeouts: Timeouts
+    failover: Failover
     limits: LimitSettings
     forwards_credentials: bool
     """Whether a caller's own key goes on to a provider for which the gateway has none; not beside a master key."""
@@ -77,23 +78,34 @@ class Parts:
 
 def put_together(settings: Settings, tally: Tally) -> Parts:
     """The parts of a gateway; connections open later, on the first request."""
-    providers = [Provider(name, provider) for name, provider in settings.providers.items()]
     limits = settings.limits
+    timeouts = Timeouts(
+        connect=limits.upstream_connect_seconds,
+        first_byte=limits.upstream_first_byte_seconds,
+        idle=limits.stream_idle_seconds,
+        total=limits.upstream_total_seconds,
+    )
+    providers = [Provider(name, provider, timeouts) for name, provider in settings.providers.items()]
     master_key, secret = settings.server.master_key, settings.metrics.secret
+    forwards_credentials = master_key is None and not settings.accounts.enabled
+    failover = Failover(settings.failover, tally, forwards_credentials=forwards_credentials)
 
     def canonical_model(provider: Provider, model: str) -> str | None:
         return tally.canonical_model(provider.name, model)
 
     services: list[Service] = []
-    database = None
+    database = usage = None
     if settings.accounts.enabled:
         # Imported where they are used: a gateway without accounts does without a database's modules.
         from tallygate.gateway.database import Database
+        from tallygate.gateway.usage.ledger import Ledger
 
         database = Database(
             settings.accounts.url.get_secret_value(), connections=settings.accounts.database_connections, tally=tally
         )
         services.append(database)
+        usage = Ledger(settings.shared.state_directory, database, settings.usage, tally)
+        services.append(usage)
     authorities = settings.upstream.ca_file
     upstream = open_upstream(ca_file=str(authorities) if authorities is not None else None)
     if any(provider.base_url.startswith("https:") for provider in settings.providers.values()):
@@ -107,18 +119,14 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
             master_key.get_secret_value() if master_key else None,
             secret.get_secret_value() if secret else None,
         ),
-        router=Router(providers, settings.aliases, canonical_model),
+        router=Router(providers, settings.aliases, canonical_model, settings.models, failover.make_breaker),
         recording=Recording(tally, HeaderDimensions(settings.dimensions) if settings.dimensions else None),
         upstream=upstream,
-        timeouts=Timeouts(
-            connect=limits.upstream_connect_seconds,
-            first_byte=limits.upstream_first_byte_seconds,
-            idle=limits.stream_idle_seconds,
-            total=limits.upstream_total_seconds,
-        ),
+        failover=failover,
         limits=limits,
-        forwards_credentials=master_key is None and not settings.accounts.enabled,
+        forwards_credentials=forwards_credentials,
         database=database,
+        usage=usage,
         cache=cache,
         services=services,
     )

@@ -3,13 +3,15 @@
 from time import perf_counter
 
 from tallygate.errors import ErrorType
+from tallygate.gateway.asking import ask
 from tallygate.gateway.exchange import Exchange
+from tallygate.gateway.failover.attempts import Attempts
 from tallygate.gateway.parts import Parts
-from tallygate.gateway.providers import end_to_end
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.relay import relay
 from tallygate.gateway.server import BodyTimeout, BodyTooLarge, read_body
-from tallygate.gateway.upstream import Reply
+from tallygate.gateway.upstream import Reply, UpstreamError
+from tallygate.gateway.usage.interface import UsageLedger
 
 
 async def serve(parts: Parts, exchange: Exchange) -> None:
@@ -17,6 +19,8 @@ async def serve(parts: Parts, exchange: Exchange) -> None:
     await authenticate(parts, exchange)
     await read_request(parts, exchange)
     choose_deployment(parts, exchange)
+    if parts.usage is not None and parts.usage.full:
+        raise no_room(parts.usage)
     if parts.gate is not None:
         await parts.gate.admit(exchange)
     if parts.cache is not None and await parts.cache.answer(parts, exchange):
@@ -60,36 +64,39 @@ def choose_deployment(parts: Parts, exchange: Exchange) -> None:
     """Which provider is asked, for which model."""
     route, head = exchange.route, exchange.head
     if head is not None:
-        exchange.deployment = parts.router.choose(head.model, route.kind, route.template)
+        target = exchange.target = parts.router.target(head.model, route.kind, route.template)
+        exchange.deployment = target.first(parts.failover.clock)
     else:
         exchange.deployment = parts.router.passthrough(route.kind, route.model, route.template)
 
 
+def no_room(usage: UsageLedger) -> Refusal:
+    """What a call used could not be kept: it is not made."""
+    message = "the gateway cannot write down what calls use, because its database is away; try again later"
+    retry = (b"retry-after", str(usage.retry_after).encode())
+    return Refusal(503, ErrorType.GATEWAY_UNAVAILABLE, message, [retry])
+
+
 async def dispatch(parts: Parts, exchange: Exchange) -> Reply:
-    """Ask the provider, and wait for the head of its reply."""
-    route, head, deployment = exchange.route, exchange.head, exchange.deployment
+    """Ask the provider, and wait for the head of its reply; when it fails, ask others."""
+    deployment, target, head = exchange.deployment, exchange.target, exchange.head
     assert deployment is not None
-    provider, body = deployment.provider, exchange.body
-    if head is not None and route.wire is not None:
-        renamed = None if route.model or head.model == deployment.model else deployment.model
-        if renamed is not None or exchange.hides_usage:
-            body = route.wire.rewrite(body, model=renamed, ask_usage=exchange.hides_usage)
-        exchange.call = parts.recording.start_call(exchange, deployment, head)
-    headers = provider.headers(
-        end_to_end(exchange.scope["headers"], exchange.headers.get(b"connection")),
-        # What must be edited must not be compressed; what is only read may be, in a coding that can be read.
-        accept_encoding=b"identity"
-        if exchange.hides_usage
-        else parts.accept_encoding(exchange.headers.get(b"accept-encoding")),
-        keep_credentials=parts.forwards_credentials,
-    )
-    query = exchange.scope["query_string"]
-    url = provider.url(route, deployment.model, query, keep_credentials=parts.forwards_credentials)
-    exchange.dispatched_at = perf_counter()
+    keep_credentials, timeouts = parts.forwards_credentials, deployment.provider.timeouts
+    if target is None or head is None:
+        return await ask(parts, exchange, deployment, timeouts, keep_credentials=keep_credentials)
+    if deployment.troubled:
+        return await Attempts(parts, exchange).begin()
+    if parts.gate is not None:
+        refusal = await parts.gate.try_provider(exchange, deployment.provider.name)
+        if refusal is not None:
+            return await Attempts(parts, exchange).refused(refusal)
+    exchange.call = parts.recording.start_call(exchange, deployment, head)
     try:
-        reply = await parts.upstream.send(route.method, url, headers, body, parts.timeouts)
-    finally:
-        exchange.headers_at = perf_counter()
-        exchange.waited += exchange.headers_at - exchange.dispatched_at
-    exchange.upstream_status = reply.status
+        reply = await ask(parts, exchange, deployment, timeouts, keep_credentials=keep_credentials)
+    except UpstreamError as problem:
+        return await Attempts(parts, exchange).after(problem)
+    if reply.status >= 400 or (target.has_choice and head.stream):
+        return await Attempts(parts, exchange).after(reply)
+    if target.has_choice:
+        parts.failover.tell(exchange, 1)
     return reply

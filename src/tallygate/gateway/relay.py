@@ -6,7 +6,7 @@ from tallygate.errors import ErrorType, error_type_of_status
 from tallygate.facts import LLMCall
 from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
-from tallygate.gateway.settling import settle
+from tallygate.gateway.settling import settle, settles
 from tallygate.gateway.upstream import Headers, Reply, UpstreamError
 
 WHOLE = 256 * 1024
@@ -29,10 +29,11 @@ async def relay(parts: Parts, exchange: Exchange, reply: Reply) -> None:
         if not stream and length <= WHOLE:
             await _pass_whole(parts, exchange, reply, headers)
         else:
-            await _pass_pieces(parts, exchange, reply, headers)
+            await _pass_pieces(parts, exchange, reply, headers, stream)
     finally:
         exchange.replied_at = perf_counter()
-    _judge(exchange, reply, stream)
+    if not exchange.settled:
+        _judge(exchange, reply, stream)
 
 
 async def _pass_whole(parts: Parts, exchange: Exchange, reply: Reply, headers: Headers) -> None:
@@ -46,20 +47,28 @@ async def _pass_whole(parts: Parts, exchange: Exchange, reply: Reply, headers: H
             exchange.meter.close()
         except Exception as problem:
             _read_no_further(parts, exchange, problem)
-    if parts.usage is not None:
-        settle(parts, exchange)
+    if settles(parts, exchange):
+        exchange.received = len(body)
+        _settle(parts, exchange, reply, stream=False)
     await exchange.begin(reply.status, headers)
     await exchange.write(body, more=False)
 
 
-async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: Headers) -> None:
-    """A stream, or a reply too large to hold: every piece goes out as it comes in."""
+async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: Headers, stream: bool) -> None:
+    """A stream, or a reply too large to hold: every piece goes out as it comes in.
+
+    Where calls are accounted for, one is settled before its client has the end of the answer: before the closing event
+    goes out, or, where only the end of the body tells, before the last piece, which waits for it.
+    """
     await exchange.begin(reply.status, headers)
     call, meter, seen = exchange.call, exchange.meter, 0
+    accounted, held = settles(parts, exchange), b""
     asked_at = perf_counter()
     try:
         async for data in reply.body():
             exchange.waited += perf_counter() - asked_at
+            if accounted:
+                exchange.received += len(data)
             if meter is not None:
                 try:
                     data = meter.feed(data)
@@ -70,17 +79,34 @@ async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: 
                     if call is not None and meter.contents != seen:
                         call.content(meter.contents - seen)
                         seen = meter.contents
-                    if parts.usage is not None and meter.complete:
-                        settle(parts, exchange)
+                    if accounted:
+                        if meter.ends_with_body:
+                            data, held = held, data
+                        elif meter.complete:
+                            _settle(parts, exchange, reply, stream)
             if data:
                 await exchange.write(data, more=True)
             asked_at = perf_counter()
-    except UpstreamError:
+    except UpstreamError as problem:
         # What was held back is the client's all the same.
-        await exchange.write(_close(parts, exchange), more=True)
+        rest = held + _close(parts, exchange)
+        if accounted:
+            exchange.fail(problem.error_type)
+            settle(parts, exchange)
+        await exchange.write(rest, more=True)
         raise
     exchange.waited += perf_counter() - asked_at
-    await exchange.write(_close(parts, exchange), more=False)
+    rest = held + _close(parts, exchange)
+    if accounted:
+        _settle(parts, exchange, reply, stream)
+    await exchange.write(rest, more=False)
+
+
+def _settle(parts: Parts, exchange: Exchange, reply: Reply, stream: bool) -> None:
+    """The end of the reply was seen."""
+    if not exchange.settled:
+        _judge(exchange, reply, stream)
+        settle(parts, exchange)
 
 
 def _close(parts: Parts, exchange: Exchange) -> bytes:

@@ -4,17 +4,61 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tallygate.facts import LLMCall
+from tallygate.gateway.usage.entry import encode, entry_of
+from tallygate.pricing import UNITS_PER_USD
+
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.parts import Parts
+    from tallygate.gateway.usage.entry import Entry
+    from tallygate.gateway.usage.interface import UsageLedger
+
+
+def settles(parts: Parts, exchange: Exchange) -> bool:
+    """Whether an exchange has an account at all."""
+    return parts.usage is not None or exchange.admission is not None
 
 
 def settle(parts: Parts, exchange: Exchange) -> None:
     """Once per request, before the client has the end of its answer: a finished call is then never lost.
 
-    Called when a reply's end was seen, and again on every other way out, where it does nothing if it was done.
-    Never waits and never raises: a request that is being cancelled settles too.
+    Called when a reply's end was seen, and again on every other way out, where it does nothing if it was done. From
+    then on the outcome stands. Never waits and never raises: a request that is being cancelled settles too.
     """
     if exchange.settled:
         return
     exchange.settled = True
+    usage, gate, held = parts.usage, parts.gate, exchange.admission is not None
+    tokens = cost = 0
+    try:
+        entry = entry_of(exchange, parts.tally.prices)
+        if entry is not None:
+            tokens, cost = entry.tokens, entry.charged
+            if usage is not None:
+                held = not _append(parts, usage, exchange, encode(entry), tokens, cost) and held
+                _tell_credits(parts, exchange, entry)
+    except Exception as problem:
+        parts.tally.failed(LLMCall, problem)
+    if held and gate is not None:
+        gate.settle(exchange, tokens, cost)
+
+
+def _append(parts: Parts, usage: UsageLedger, exchange: Exchange, entry: bytes, tokens: int, cost: int) -> bool:
+    """In one transaction the entry joins the queue, and what was held on this machine is free; whether it went well."""
+    try:
+        with usage.write() as transaction:
+            usage.append(transaction, entry)
+            if exchange.admission is not None and parts.gate is not None:
+                parts.gate.settle(exchange, tokens, cost, transaction)
+    except Exception as problem:
+        usage.keep(entry, problem)
+        return False
+    return True
+
+
+def _tell_credits(parts: Parts, exchange: Exchange, entry: Entry) -> None:
+    caller = exchange.caller
+    if caller is not None and caller.prepaid and entry.charged:
+        credits = entry.charged / UNITS_PER_USD
+        parts.tally.record_credits(credits, provider=entry.provider, model=entry.model, user_id=caller.user_id)

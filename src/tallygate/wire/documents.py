@@ -22,6 +22,7 @@ class Document:
 
     def feed(self, meter: WireMeter, data: bytes) -> bytes:
         """Read the next bytes; all are relayed."""
+        meter.ends_with_body = True
         self._size += len(data)
         if self._skimmer is not None:
             self._skimmer.feed_all(data)
@@ -106,7 +107,7 @@ class EventArray:
         elif byte == 0x5B:
             self._begun = True
         elif byte == 0x5D:
-            self._closed = True
+            self._closed = meter.ends_with_body = True
         elif byte == 0x7B:
             self._pending += b"{"
             self._nesting.depth = 1

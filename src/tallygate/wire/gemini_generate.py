@@ -9,7 +9,7 @@ from tallygate.errors import ErrorType
 from tallygate.wire.error_bodies import gemini_error
 from tallygate.wire.errors import GEMINI_FILTERED
 from tallygate.wire.framing import framing_of
-from tallygate.wire.heads import HeadReader, checked_model
+from tallygate.wire.heads import HeadReader, Number, checked_model, most_output
 from tallygate.wire.interface import Head
 from tallygate.wire.meter import Framing, WireMeter
 from tallygate.wire.partial import Partial, Unreadable
@@ -144,11 +144,12 @@ class GenerateMeter(WireMeter):
         feedback = chunk.prompt_feedback
         if feedback is not None and feedback.block_reason:
             self.filtered(said_something, feedback.block_reason)
-            self.complete = True
+            self.complete = self.ends_with_body = True
         for candidate in chunk.candidates or ():
             reason = candidate.finish_reason
             if reason:
-                self.complete = True
+                # Other candidates may go on, and the last chunk has the last counts.
+                self.complete = self.ends_with_body = True
                 if reason in GEMINI_FILTERED:
                     self.filtered(said_something, reason)
 
@@ -165,8 +166,17 @@ class GenerateMeter(WireMeter):
         )
 
 
-class Request(msgspec.Struct):
-    """The body of a request tells nothing: model and streaming are in the path."""
+class GenerationConfig(msgspec.Struct, rename="camel"):
+    """What a request asks of the model's answer."""
+
+    max_output_tokens: Number = None
+    candidate_count: Number = None
+
+
+class Request(msgspec.Struct, rename="camel"):
+    """The body of a request; model and streaming are in the path."""
+
+    generation_config: GenerationConfig | None = None
 
 
 _requests = HeadReader(Request)
@@ -182,8 +192,9 @@ class GeminiGenerate:
 
     def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
         """As Wire.read_head."""
-        _requests.read(body)
-        return Head(checked_model(path_model), path_stream)
+        asked = _requests.read(body).generation_config
+        most = None if asked is None else most_output(asked.max_output_tokens, asked.candidate_count)
+        return Head(checked_model(path_model), path_stream, True, most)
 
     def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
         """As Wire.rewrite; the model is in the path, and usage comes unasked."""

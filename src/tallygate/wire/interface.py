@@ -18,6 +18,8 @@ class Head:
     stream: bool = False
     reports_usage: bool = True
     """False for a stream that will report usage only if somebody asks on the client's behalf."""
+    max_output_tokens: int | None = None
+    """How many tokens may be written, all choices together; None when the request does not say."""
 
 
 @dataclass(slots=True)
@@ -59,6 +61,9 @@ class Meter(Protocol):
     """How many content deltas (text, tool call, reasoning; no role chunk, no ping) were seen so far; streams only."""
     complete: bool
     """Whether the reply's own end was seen (closing event, or a whole JSON document)."""
+    ends_with_body: bool
+    """Whether more that counts may come until the body ends: there is no closing event, or none after which nothing
+    follows."""
 
     def feed(self, data: bytes) -> bytes:
         """Read the next bytes of the body; returns what to relay: ``data`` unless some of it must not pass (yet)."""

@@ -31,7 +31,17 @@ class WireMeter(ABC):
     content_paths: ClassVar[frozenset[Path]]
     """Paths that are content when they are too large to be captured."""
 
-    __slots__ = ("complete", "contents", "failure", "framing", "response_model", "said_something", "status", "usage")
+    __slots__ = (
+        "complete",
+        "contents",
+        "ends_with_body",
+        "failure",
+        "framing",
+        "response_model",
+        "said_something",
+        "status",
+        "usage",
+    )
 
     def __init__(self, framing: Framing, status: int) -> None:
         self.framing = framing
@@ -42,7 +52,7 @@ class WireMeter(ABC):
         self.contents = 0
         self.said_something = False
         """Whether a document has an answer that was too large to be captured."""
-        self.complete = False
+        self.complete = self.ends_with_body = False
 
     def feed(self, data: bytes) -> bytes:
         """As Meter.feed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tallygate.gateway.settings.kinds import Count, Seconds
+from tallygate.gateway.settings.kinds import Count, Seconds, SomeCount
 from tallygate.gateway.settings.section import Section
 
 
@@ -16,3 +16,6 @@ class UsageSettings(Section):
     )
     flush_seconds: Seconds = Field(default=0.5, description="how often calls are written to the database")
     batch_calls: Count = Field(default=1000, description="calls written to the database in one transaction, at most")
+    retention_days: SomeCount = Field(
+        default=90, description="how long the database keeps each single call; `0`: for ever, as the sums of each day"
+    )

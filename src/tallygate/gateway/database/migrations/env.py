@@ -6,8 +6,9 @@ from alembic import context
 
 from tallygate.gateway.accounts import tables as accounts_tables
 from tallygate.gateway.database.base import metadata
+from tallygate.gateway.usage import tables as usage_tables
 
-TABLES = (accounts_tables,)
+TABLES = (accounts_tables, usage_tables)
 """Modules that declare tables, so that the metadata has them all."""
 
 # Every worker would tell of every start.

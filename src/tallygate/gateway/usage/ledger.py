@@ -1,0 +1,123 @@
+"""The usage ledger of one worker: its calls go to the machine's queue, and from there to the database."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tallygate.gateway.state.environment import Environment
+from tallygate.gateway.usage.flushing import Flusher
+from tallygate.gateway.usage.spool import Spool
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tallygate.gateway.database import Database
+    from tallygate.gateway.settings.usage import UsageSettings
+    from tallygate.gateway.state.environment import Transaction
+    from tallygate.tally import Tally
+
+log = structlog.get_logger("tallygate.gateway")
+
+LOOK_EVERY = 64
+"""Calls of one worker between two looks at how many wait; oftener where few may."""
+MOST_KEPT = 10_000
+"""Calls that a worker holds in memory when the queue takes none: those that were being served, for new ones are
+refused."""
+RETRY_AFTER = 5
+"""Seconds after which a refused call may be tried again."""
+
+
+class Ledger:
+    """A UsageLedger, and a service."""
+
+    def __init__(self, directory: Path, database: Database, settings: UsageSettings, tally: Tally) -> None:
+        """directory: of the machine's state."""
+        self._directory, self._database, self._settings, self._tally = directory, database, settings, tally
+        self._look_every = min(LOOK_EVERY, math.ceil(settings.backlog_calls / 100))
+        self._until_look = 0
+        self._full = False
+        self._kept: deque[bytes] = deque(maxlen=MOST_KEPT)
+        self._environment: Environment
+        self._spool: Spool
+        self._flusher: Flusher
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the queue and begin to write. Raises StateError."""
+        # Now, and not at the first call that has a price.
+        self._tally.prices.load()
+        self._environment = Environment(self._directory)
+        self._spool = Spool(self._environment)
+        self._flusher = Flusher(self._environment, self._spool, self._database, self._settings, self._tally)
+        self._look()
+        self._task = asyncio.create_task(self._flusher.run(self._stop))
+
+    async def close(self) -> None:
+        """Write what is there, unless the database is away."""
+        if self._task is None:
+            return
+        self._stop.set()
+        await self._task
+        self._task = None
+        self._look()
+        await self._flusher.drain()
+        self._flusher.close()
+        self._environment.close()
+
+    # As UsageLedger
+
+    retry_after = RETRY_AFTER
+
+    @property
+    def spool(self) -> Spool:
+        """The queue; there once it has started."""
+        return self._spool
+
+    @property
+    def full(self) -> bool:
+        """As UsageLedger.full."""
+        return self._full and self._look()
+
+    def write(self) -> Transaction:
+        """As UsageLedger.write."""
+        return self._environment.write()
+
+    def append(self, transaction: Transaction, entry: bytes) -> None:
+        """As UsageLedger.append."""
+        self._spool.append(transaction, entry)
+        self._until_look -= 1
+        if self._until_look < 0:
+            self._until_look = self._look_every
+            self._full = self._spool.waiting_within(transaction) >= self._settings.backlog_calls
+
+    def keep(self, entry: bytes, problem: Exception) -> None:
+        """As UsageLedger.keep."""
+        if not self._full:
+            log.error("the queue of calls takes no more; new calls are refused", problem=str(problem))
+        self._full = True
+        self._kept.append(entry)
+        self._tally.record_store_failure("usage")
+
+    def _look(self) -> bool:
+        """Whether new calls must be refused, as it is now."""
+        try:
+            self._take_kept()
+            self._full = bool(self._kept) or self._spool.waiting >= self._settings.backlog_calls
+        except Exception as problem:
+            self._full = True
+            self._tally.record_store_failure("usage")
+            log.debug("the queue of calls cannot be looked at", problem=str(problem))
+        return self._full
+
+    def _take_kept(self) -> None:
+        """What the queue did not take, it may take now."""
+        while self._kept:
+            with self._environment.write() as transaction:
+                self._spool.append(transaction, self._kept[0])
+            self._kept.popleft()
