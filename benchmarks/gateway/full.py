@@ -98,8 +98,7 @@ def compare(scratch: Path, provider: Server, peers: Sequence[Server], seconds: i
 def throughput(scratch: Path, contenders: Sequence[Contender], seconds: int) -> None:
     """As fast as it goes: requests per second, CPU per request, also of what stands beside."""
     how = f"{CONNECTIONS} connections, closed loop, {TURNS} turns of {seconds} s"
-    print(f"
-keys, credits, limits and the ledger on; {how}")
+    print(f"\nkeys, credits, limits and the ledger on; {how}")
     line("server", "req/s", "p50 ms", "p99 ms", "CPU us/req", "PostgreSQL us", "Redis us", "errors")
     for turn, one in itertools.product(range(TURNS), contenders):
         script = write_script(scratch / "keys.lua", one.keys)
