@@ -14,6 +14,11 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 NO_MODEL = "model: a non-empty string is required"
 
+MOST_TOKENS = 10_000_000
+"""No model writes as much, whatever a request allows it."""
+Number = int | float | str | None
+"""A number, or what a client may have written instead: that is the provider's to judge."""
+
 _ESCAPED_LETTER = re.compile(rb"\\u00[567]")
 """A letter or '_' written as an escape: no encoder does that, but a key may be disguised so."""
 _members = msgspec.json.Decoder(dict[str, Raw])
@@ -23,6 +28,7 @@ _EXPECTED = {
     "object": "an object",
     "array": "an array",
     "int": "an integer",
+    "float": "a number",
 }
 
 
@@ -92,6 +98,22 @@ def checked_model(model: str | None) -> str:
     if not model.isprintable() and any(ord(letter) < 32 or 0xD7FF < ord(letter) < 0xE000 for letter in model):
         raise BadRequest("model: contains characters that no model name has")
     return model
+
+
+def most_output(tokens: Number, choices: Number = None) -> int | None:
+    """How many tokens a request lets the model write, in all choices; None when it says nothing that can be read."""
+    if tokens.__class__ is not int:
+        tokens = _number(tokens)
+    if choices is not None and tokens is not None:
+        tokens *= _number(choices) or 1
+    return None if tokens is None else min(max(tokens, 0), MOST_TOKENS)
+
+
+def _number(value: Number) -> int | None:
+    try:
+        return int(min(max(float(value or 0), 0), MOST_TOKENS)) if value is not None else None
+    except ValueError:
+        return None
 
 
 def splice(body: bytes, changes: dict[str, Any]) -> bytes:

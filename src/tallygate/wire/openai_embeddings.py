@@ -5,5 +5,5 @@ from tallygate.wire.openai_chat import ChatMeter
 from tallygate.wire.plain import PlainWire
 
 OPENAI_EMBEDDINGS = PlainWire(
-    "openai_embeddings", "embeddings", "openai", "/embeddings", ChatMeter, openai_error, streams=False
+    "openai_embeddings", "embeddings", "openai", "/embeddings", ChatMeter, openai_error, streams=False, writes=False
 )

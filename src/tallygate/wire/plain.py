@@ -6,7 +6,7 @@ import msgspec
 
 from tallygate.errors import ErrorType
 from tallygate.wire.framing import framing_of
-from tallygate.wire.heads import HeadReader, checked_model, splice
+from tallygate.wire.heads import HeadReader, Number, checked_model, most_output, splice
 from tallygate.wire.interface import Head
 from tallygate.wire.meter import WireMeter
 
@@ -16,6 +16,8 @@ class Request(msgspec.Struct):
 
     model: str | None = None
     stream: bool | None = None
+    max_tokens: Number = None
+    max_output_tokens: Number = None
 
 
 _requests = HeadReader(Request, "model", "stream")
@@ -34,15 +36,21 @@ class PlainWire:
         error: Callable[[int, ErrorType, str], bytes],
         *,
         streams: bool = True,
+        writes: bool = True,
     ) -> None:
-        """As the members of Wire; ``streams``: False where replies never are."""
+        """As the members of Wire; streams: False where replies never are; writes: False where no tokens are written."""
         self.name, self.operation, self.kind, self.endpoint = name, operation, kind, endpoint
-        self._meter, self._error, self._streams = meter, error, streams
+        self._meter, self._error, self._streams, self._writes = meter, error, streams, writes
 
     def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
         """As Wire.read_head."""
         request = _requests.read(body)
-        return Head(checked_model(request.model), self._streams and bool(request.stream))
+        most: int | None = 0
+        if self._writes:
+            # Anthropic's word, and OpenAI's.
+            asked = request.max_output_tokens if request.max_tokens is None else request.max_tokens
+            most = None if asked is None else most_output(asked)
+        return Head(checked_model(request.model), self._streams and bool(request.stream), True, most)
 
     def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
         """As Wire.rewrite; usage comes unasked."""
