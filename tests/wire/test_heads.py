@@ -47,7 +47,34 @@ def test_head_of_those_who_report_usage_unasked(wire: str) -> None:
 
 
 def test_embeddings_head() -> None:
-    assert head("openai_embeddings", {"model": "e", "input": "x", "stream": True}) == Head("e", False, True)
+    assert head("openai_embeddings", {"model": "e", "input": "x", "stream": True}) == Head("e", False, True, 0)
+
+
+@pytest.mark.parametrize(
+    ("wire", "members", "most"),
+    [
+        ("openai_chat", b'"max_tokens":5', 5),
+        ("openai_chat", b'"max_tokens":5,"max_completion_tokens":7,"n":3', 21),
+        ("openai_chat", b'"max_tokens":5,"max_completion_tokens":null', 5),
+        ("openai_chat", b'"max_tokens":12.0,"n":0', 12),
+        ("openai_chat", b'"max_tokens":-1', 0),
+        ("openai_chat", b'"max_tokens":1e999999', 10_000_000),
+        ("openai_chat", b'"max_tokens":' + b"9" * 3000, 10_000_000),
+        ("openai_chat", b'"max_tokens":10,"n":9999999', 10_000_000),
+        ("openai_chat", b'"max_tokens":[[],{}],"n":"x"', None),
+        ("openai_chat", b'"max_tokens":"5"', None),
+        ("openai_completions", b'"max_tokens":9,"n":2', 18),
+        ("openai_responses", b'"max_output_tokens":9', 9),
+        ("anthropic_messages", b'"max_tokens":9', 9),
+        ("gemini_generate", b'"generationConfig":{"maxOutputTokens":4}', 4),
+        ("gemini_generate", b'"generationConfig":{"maxOutputTokens":4,"candidateCount":2}', 8),
+        ("gemini_generate", b'"generationConfig":{"topK":4}', None),
+        ("gemini_generate", b'"generationConfig":[4]', None),
+        ("openai_embeddings", b'"max_tokens":9', 0),
+    ],
+)
+def test_how_much_may_be_written(wire: str, members: bytes, most: int | None) -> None:
+    assert WIRES[wire].read_head(b'{"model":"m",' + members + b"}", "m", False) == Head("m", False, True, most)
 
 
 def test_gemini_head_is_in_the_path() -> None:

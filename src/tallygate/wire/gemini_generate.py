@@ -9,7 +9,7 @@ from tallygate.errors import ErrorType
 from tallygate.wire.error_bodies import gemini_error
 from tallygate.wire.errors import GEMINI_FILTERED
 from tallygate.wire.framing import framing_of
-from tallygate.wire.heads import HeadReader, Number, checked_model, most_output
+from tallygate.wire.heads import NOT_THERE, HeadReader, checked_model, most_output
 from tallygate.wire.interface import Head
 from tallygate.wire.meter import Framing, WireMeter
 from tallygate.wire.partial import Partial, Unreadable
@@ -169,17 +169,18 @@ class GenerateMeter(WireMeter):
 class GenerationConfig(msgspec.Struct, rename="camel"):
     """What a request asks of the model's answer."""
 
-    max_output_tokens: Number = None
-    candidate_count: Number = None
+    max_output_tokens: Raw = NOT_THERE
+    candidate_count: Raw = NOT_THERE
 
 
 class Request(msgspec.Struct, rename="camel"):
     """The body of a request; model and streaming are in the path."""
 
-    generation_config: GenerationConfig | None = None
+    generation_config: Raw = NOT_THERE
 
 
 _requests = HeadReader(Request)
+_decode_configuration = msgspec.json.Decoder(GenerationConfig).decode
 
 
 class GeminiGenerate:
@@ -192,8 +193,14 @@ class GeminiGenerate:
 
     def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
         """As Wire.read_head."""
-        asked = _requests.read(body).generation_config
-        most = None if asked is None else most_output(asked.max_output_tokens, asked.candidate_count)
+        configuration, most = _requests.read(body).generation_config, None
+        if configuration is not NOT_THERE:
+            try:
+                asked = _decode_configuration(configuration)
+            except (ValueError, RecursionError):
+                pass  # the provider will say what is wrong with it
+            else:
+                most = most_output(asked.max_output_tokens, asked.candidate_count)
         return Head(checked_model(path_model), path_stream, True, most)
 
     def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:

@@ -16,8 +16,8 @@ NO_MODEL = "model: a non-empty string is required"
 
 MOST_TOKENS = 10_000_000
 """No model writes as much, whatever a request allows it."""
-Number = int | float | str | None
-"""A number, or what a client may have written instead: that is the provider's to judge."""
+NOT_THERE = Raw(b"")
+"""The default of a member that may be anything: what it should be is the provider's to judge."""
 
 _ESCAPED_LETTER = re.compile(rb"\\u00[567]")
 """A letter or '_' written as an escape: no encoder does that, but a key may be disguised so."""
@@ -28,7 +28,6 @@ _EXPECTED = {
     "object": "an object",
     "array": "an array",
     "int": "an integer",
-    "float": "a number",
 }
 
 
@@ -100,18 +99,21 @@ def checked_model(model: str | None) -> str:
     return model
 
 
-def most_output(tokens: Number, choices: Number = None) -> int | None:
+def most_output(tokens: Raw, choices: Raw) -> int | None:
     """How many tokens a request lets the model write, in all choices; None when it says nothing that can be read."""
-    if tokens.__class__ is not int:
-        tokens = _number(tokens)
-    if choices is not None and tokens is not None:
-        tokens *= _number(choices) or 1
-    return None if tokens is None else min(max(tokens, 0), MOST_TOKENS)
+    told = None if tokens is NOT_THERE else _number(tokens)
+    if told is None or choices is NOT_THERE:
+        return told
+    return min(told * (_number(choices) or 1), MOST_TOKENS)
 
 
-def _number(value: Number) -> int | None:
+def _number(raw: Raw) -> int | None:
+    """A whole number, 0 or more."""
+    text = bytes(raw)
+    if text.isdigit():
+        return min(int(text), MOST_TOKENS) if len(text) < 10 else MOST_TOKENS
     try:
-        return int(min(max(float(value or 0), 0), MOST_TOKENS)) if value is not None else None
+        return int(min(max(float(text), 0), MOST_TOKENS))
     except ValueError:
         return None
 

@@ -8,7 +8,7 @@ from msgspec import Raw
 from tallygate.errors import ErrorType
 from tallygate.wire.error_bodies import openai_error
 from tallygate.wire.framing import framing_of
-from tallygate.wire.heads import HeadReader, Number, checked_model, most_output, splice
+from tallygate.wire.heads import NOT_THERE, HeadReader, checked_model, most_output, splice
 from tallygate.wire.interface import Head
 from tallygate.wire.meter import WireMeter
 from tallygate.wire.partial import Partial, Unreadable
@@ -32,9 +32,9 @@ class Request(msgspec.Struct):
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_completion_tokens: Number = None
-    max_tokens: Number = None
-    n: Number = None
+    max_completion_tokens: Raw = NOT_THERE
+    max_tokens: Raw = NOT_THERE
+    n: Raw = NOT_THERE
 
 
 class Message(msgspec.Struct):
@@ -175,8 +175,9 @@ class OpenAIChat:
     def read_head(self, body: bytes, path_model: str, path_stream: bool) -> Head:
         """As Wire.read_head."""
         request = _requests.read(body)
-        asked = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
-        most = None if asked is None else most_output(asked, request.n)
+        most = most_output(request.max_completion_tokens, request.n)
+        if most is None:
+            most = most_output(request.max_tokens, request.n)
         if not request.stream:
             return Head(checked_model(request.model), False, True, most)
         options = request.stream_options

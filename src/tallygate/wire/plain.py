@@ -3,10 +3,11 @@
 from collections.abc import Callable
 
 import msgspec
+from msgspec import Raw
 
 from tallygate.errors import ErrorType
 from tallygate.wire.framing import framing_of
-from tallygate.wire.heads import HeadReader, Number, checked_model, most_output, splice
+from tallygate.wire.heads import NOT_THERE, HeadReader, checked_model, most_output, splice
 from tallygate.wire.interface import Head
 from tallygate.wire.meter import WireMeter
 
@@ -16,8 +17,8 @@ class Request(msgspec.Struct):
 
     model: str | None = None
     stream: bool | None = None
-    max_tokens: Number = None
-    max_output_tokens: Number = None
+    max_tokens: Raw = NOT_THERE
+    max_output_tokens: Raw = NOT_THERE
 
 
 _requests = HeadReader(Request, "model", "stream")
@@ -47,9 +48,9 @@ class PlainWire:
         request = _requests.read(body)
         most: int | None = 0
         if self._writes:
-            # Anthropic's word, and OpenAI's.
-            asked = request.max_output_tokens if request.max_tokens is None else request.max_tokens
-            most = None if asked is None else most_output(asked)
+            most = most_output(request.max_tokens, NOT_THERE)  # Anthropic's word, and OpenAI's
+            if most is None:
+                most = most_output(request.max_output_tokens, NOT_THERE)
         return Head(checked_model(request.model), self._streams and bool(request.stream), True, most)
 
     def rewrite(self, body: bytes, *, model: str | None, ask_usage: bool) -> bytes:
