@@ -48,6 +48,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class _Change:
+    """A transaction that changes something of one user's."""
+
+    __slots__ = ("execute", "user")
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.execute = connection.execute
+        self.user = ""
+
+
 class AccountService:
     """Reads and changes accounts in a database that has been started."""
 
@@ -71,14 +81,15 @@ class AccountService:
         _one_plan(row)
         now = self._clock()
         row |= {"id": new_id("usr"), "granted": 0, "spent": 0, "created_at": now, "updated_at": now}
-        async with self._changing("name", row["name"], "give another name") as connection:
-            await connection.execute(do.users_add, row)
-            return user_of((await connection.execute(do.users_get, {"user": row["id"]})).one())
+        async with self._changing("name", row["name"], "give another name") as change:
+            change.user = row["id"]
+            await change.execute(do.users_add, row)
+            return user_of((await change.execute(do.users_get, {"user": row["id"]})).one())
 
     async def user(self, id_or_name: str) -> User:
         """The user who has this id or name. Raises NotFound."""
         async with self._database.reading() as connection:
-            return user_of(await self._user(connection, id_or_name))
+            return user_of(await _user(connection, id_or_name))
 
     async def users(
         self,
@@ -96,12 +107,11 @@ class AccountService:
     async def change_user(self, id_or_name: str, **given: Unpack[UserFields]) -> User:
         """Change what is given. Raises NotFound, Conflict for a name that is taken."""
         row = checked(USER_FIELDS, given)
-        async with self._changing("name", row.get("name"), "give another name") as connection:
-            found = await self._user(connection, id_or_name)
-            before = (await connection.execute(do.users_lock, {"user": found.id})).one()
+        async with self._changing("name", row.get("name"), "give another name") as change:
+            before = await _user(change, id_or_name)
             _one_plan({**before._mapping, **row})
-            row["updated_at"] = self._clock()
-            return user_of((await connection.execute(do.users_change.values(**row), {"user": found.id})).one())
+            change.user, row["updated_at"] = before.id, self._clock()
+            return user_of((await change.execute(do.users_change.values(**row), {"user": before.id})).one())
 
     # Keys
 
@@ -116,19 +126,17 @@ class AccountService:
         now, secret = self._clock(), new_secret()
         if row["expires_at"] is not None and row["expires_at"] <= now:
             raise Invalid("expires_at", row["expires_at"].isoformat(), "is in the past", "give a later time")
-        async with self._changing(
-            "name", row["name"], "give another name, or rotate the key that has it"
-        ) as connection:
-            owner = await self._user(connection, user)
-            row |= {"id": new_id("key"), "user_id": owner.id, "prefix": prefix_of(secret)}
-            await connection.execute(do.keys_add, row | {"created_at": now, "updated_at": now})
-            await self._add_secret(connection, row["id"], secret, now)
-            return NewKey(key_of((await connection.execute(do.keys_get, {"key": row["id"]})).one(), now), secret)
+        async with self._changing("name", row["name"], "give another name, or rotate the key that has it") as change:
+            change.user = (await _user(change, user)).id
+            row |= {"id": new_id("key"), "user_id": change.user, "prefix": prefix_of(secret)}
+            await change.execute(do.keys_add, row | {"created_at": now, "updated_at": now})
+            await _add_secret(change, row["id"], secret, now)
+            return NewKey(key_of((await change.execute(do.keys_get, {"key": row["id"]})).one(), now), secret)
 
     async def key(self, id: str) -> Key:
         """The key of this id. Raises NotFound."""
         async with self._database.reading() as connection:
-            return key_of(await self._key(connection, id), self._clock())
+            return key_of(await _key(connection, id), self._clock())
 
     async def keys(
         self, *, user: str | None = None, status: str | None = None, after: str | None = None, limit: int = PAGE
@@ -147,10 +155,10 @@ class AccountService:
     async def change_key(self, id: str, **given: Unpack[KeyFields]) -> Key:
         """Change what is given. Raises NotFound, Conflict for a name that another key of the user has."""
         row = checked(KEY_FIELDS, given)
-        async with self._changing("name", row.get("name"), "give another name") as connection:
-            found = await self._key(connection, id)
-            row["updated_at"] = self._clock()
-            changed = (await connection.execute(do.keys_change.values(**row), {"key": found.id})).one()
+        async with self._changing("name", row.get("name"), "give another name") as change:
+            found = await _key(change, id)
+            change.user, row["updated_at"] = found.user_id, self._clock()
+            changed = (await change.execute(do.keys_change.values(**row), {"key": found.id})).one()
             return key_of(changed, row["updated_at"])
 
     async def rotate_key(self, id: str, *, grace_seconds: int = 0) -> NewKey:
@@ -158,13 +166,13 @@ class AccountService:
         fields.grace("grace_seconds", grace_seconds)
         now, secret = self._clock(), new_secret()
         until = now + timedelta(seconds=grace_seconds)
-        async with self._changing() as connection:
-            found = await self._key(connection, id)
-            await connection.execute(do.keys_lock, {"key": found.id})
-            await connection.execute(do.secrets_retire, {"key": found.id, "until": until})
-            await self._add_secret(connection, found.id, secret, now)
+        async with self._changing() as change:
+            found = await _key(change, id)
+            change.user = found.user_id
+            await change.execute(do.secrets_retire, {"key": found.id, "until": until})
+            await _add_secret(change, found.id, secret, now)
             changed = do.keys_change.values(prefix=prefix_of(secret), updated_at=now)
-            row = (await connection.execute(changed, {"key": found.id})).one()
+            row = (await change.execute(changed, {"key": found.id})).one()
             return NewKey(key_of(row, now), secret, until)
 
     # Credits
@@ -180,13 +188,12 @@ class AccountService:
         note = fields.note("note", note) if note else ""
         if idempotency_key is not None:
             idempotency_key = fields.idempotency_key("idempotency_key", idempotency_key)
-        async with self._changing() as connection:
-            owner = await self._user(connection, user)
-            # From here on nobody else changes this user's credits.
-            owner = (await connection.execute(do.users_lock, {"user": owner.id})).one()
+        async with self._changing() as change:
+            owner = await _user(change, user)
+            change.user = owner.id
             if idempotency_key is not None:
                 named = {"user": owner.id, "once": idempotency_key}
-                before = (await connection.execute(do.credits_find, named)).one_or_none()
+                before = (await change.execute(do.credits_find, named)).one_or_none()
                 if before is not None:
                     if (before.amount, before.note) == (amount, note):
                         return Granted(credit_of(before), user_of(owner), repeated=True)
@@ -199,8 +206,8 @@ class AccountService:
             now = self._clock()
             credit = Credit(new_id("crd"), owner.id, amount, note, idempotency_key, now)
             row = {column.name: getattr(credit, column.name) for column in credits.c}
-            await connection.execute(do.credits_add, row)
-            raised = await connection.execute(do.users_grant, {"user": owner.id, "amount": amount, "now": now})
+            await change.execute(do.credits_add, row)
+            raised = await change.execute(do.users_grant, {"user": owner.id, "amount": amount, "now": now})
             return Granted(credit, user_of(raised.one()), repeated=False)
 
     async def credits(self, user: str, *, after: str | None = None, limit: int = PAGE) -> Page[Credit]:
@@ -211,36 +218,21 @@ class AccountService:
     # What these share
 
     @asynccontextmanager
-    async def _changing(self, field: str = "", value: object = "", mend: str = "") -> AsyncIterator[AsyncConnection]:
-        """A change of the accounts. field, value, mend: of the name that must be nobody else's."""
+    async def _changing(self, field: str = "", value: object = "", mend: str = "") -> AsyncIterator[_Change]:
+        """A change of the accounts; one at a time. field, value, mend: of the name that must be nobody else's."""
         revision = 0
         try:
             async with self._database.begin() as connection:
-                yield connection
-                # Last, as everybody who changes something waits for this row.
+                # First, as all who change something wait for this row: what is read from here on stays as it is.
                 revision = (await connection.execute(do.revision_raise)).scalar_one()
+                change = _Change(connection)
+                yield change
+                await connection.execute(do.users_touch, {"user": change.user, "to": revision})
         except IntegrityError:
             if not field:
                 raise
             raise Conflict(field, value, "is taken", mend) from None
         self._changed(revision)
-
-    async def _user(self, connection: AsyncConnection, id_or_name: str) -> Row[Any]:
-        for statement in (do.users_get, do.users_find) if _can_be_looked_up(id_or_name) else ():
-            row = (await connection.execute(statement, {"user": id_or_name})).one_or_none()
-            if row is not None:
-                return row
-        raise NotFound("user", id_or_name, "is nobody's id or name", "see `tallygate users list`")
-
-    async def _key(self, connection: AsyncConnection, id: str) -> Row[Any]:
-        row = (await connection.execute(do.keys_get, {"key": id})).one_or_none() if _can_be_looked_up(id) else None
-        if row is None:
-            raise NotFound("key", id, "is no key's id", "see `tallygate keys list`")
-        return row
-
-    async def _add_secret(self, connection: AsyncConnection, key: str, secret: str, now: datetime) -> None:
-        row = {"hash": hash_of(secret.encode()), "key_id": key, "valid_until": None, "created_at": now}
-        await connection.execute(do.secrets_add, row)
 
     async def _page(
         self,
@@ -260,6 +252,26 @@ class AccountService:
         async with self._database.reading() as connection:
             rows = (await connection.execute(statement.limit(limit + 1), values or {})).all()
         return Page(tuple(map(make, rows[:limit])), rows[limit - 1].id if len(rows) > limit else None)
+
+
+async def _user(reading: _Change | AsyncConnection, id_or_name: str) -> Row[Any]:
+    for statement in (do.users_get, do.users_find) if _can_be_looked_up(id_or_name) else ():
+        row = (await reading.execute(statement, {"user": id_or_name})).one_or_none()
+        if row is not None:
+            return row
+    raise NotFound("user", id_or_name, "is nobody's id or name", "see `tallygate users list`")
+
+
+async def _key(reading: _Change | AsyncConnection, id: str) -> Row[Any]:
+    row = (await reading.execute(do.keys_get, {"key": id})).one_or_none() if _can_be_looked_up(id) else None
+    if row is None:
+        raise NotFound("key", id, "is no key's id", "see `tallygate keys list`")
+    return row
+
+
+async def _add_secret(change: _Change, key: str, secret: str, now: datetime) -> None:
+    row = {"hash": hash_of(secret.encode()), "key_id": key, "valid_until": None, "created_at": now}
+    await change.execute(do.secrets_add, row)
 
 
 def _can_be_looked_up(text: object) -> bool:

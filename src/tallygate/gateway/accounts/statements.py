@@ -13,7 +13,6 @@ ACCOUNTS = "accounts"
 users_add = named("accounts.users.add", insert(users))
 users_get = named("accounts.users.get", select(users).where(users.c.id == bindparam("user")))
 users_find = named("accounts.users.find", select(users).where(users.c.name == bindparam("user")))
-users_lock = named("accounts.users.lock", select(users).where(users.c.id == bindparam("user")).with_for_update())
 users_list = named("accounts.users.list", select(users).order_by(users.c.id))
 users_change = named("accounts.users.change", update(users).where(users.c.id == bindparam("user")).returning(users))
 users_grant = named(
@@ -46,7 +45,6 @@ users_balances = named(
 
 keys_add = named("accounts.keys.add", insert(api_keys))
 keys_get = named("accounts.keys.get", select(api_keys).where(api_keys.c.id == bindparam("key")))
-keys_lock = named("accounts.keys.lock", select(api_keys).where(api_keys.c.id == bindparam("key")).with_for_update())
 keys_list = named("accounts.keys.list", select(api_keys).order_by(api_keys.c.id))
 keys_change = named(
     "accounts.keys.change", update(api_keys).where(api_keys.c.id == bindparam("key")).returning(api_keys)
@@ -75,6 +73,7 @@ callers_find = named(
     select(
         api_key_secrets.c.hash,
         api_key_secrets.c.valid_until,
+        select(revisions.c.value).where(revisions.c.name == ACCOUNTS).scalar_subquery().label("revision"),
         api_keys,
         *[column.label(f"user_{column.name}") for column in users.c if column.name != "id"],
     )
@@ -92,7 +91,6 @@ credits_list = named(
     "accounts.credits.list", select(credits).where(credits.c.user_id == bindparam("user")).order_by(credits.c.id)
 )
 
-revision_get = named("accounts.revision.get", select(revisions.c.value).where(revisions.c.name == ACCOUNTS))
 revision_raise = named(
     "accounts.revision.raise",
     update(revisions)
@@ -100,3 +98,14 @@ revision_raise = named(
     .values(value=revisions.c.value + 1)
     .returning(revisions.c.value),
 )
+users_touch = named(
+    "accounts.users.touch",
+    update(users).where(users.c.id == bindparam("user")).values(revision=bindparam("to")),
+)
+changes_find = named(
+    "accounts.changes.find",
+    select(revisions.c.value, users.c.id)
+    .join_from(revisions, users, users.c.revision > bindparam("since"), isouter=True)
+    .where(revisions.c.name == ACCOUNTS),
+)
+"""The revision now, and the users that changed since; NULL where nobody did."""

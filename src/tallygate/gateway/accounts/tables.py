@@ -46,13 +46,15 @@ users = Table(
     *allowance(),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="0", index=True),
     CheckConstraint("kind IN ('user', 'team')", name="kind"),
     CheckConstraint("status IN ('active', 'inactive')", name="status"),
     CheckConstraint("billing_cycle IN ('weekly', 'monthly', 'quarterly', 'yearly')", name="billing_cycle"),
     CheckConstraint("granted >= 0", name="granted"),
 )
 """Who pays: people, and teams that share keys. ``granted`` is the sum of the user's ``credits``; ``spent`` what their
-calls cost. ``models`` is a JSON list; NULL: all."""
+calls cost. ``models`` is a JSON list; NULL: all. ``revision`` is that of the last change of the user, a key or a credit
+of theirs."""
 
 api_keys = Table(
     "api_keys",

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("monthly_budget", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default="0", nullable=False),
         sa.CheckConstraint(
             "billing_cycle IN ('weekly', 'monthly', 'quarterly', 'yearly')", name="ck_users_billing_cycle"
         ),
@@ -45,6 +46,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("name", name="uq_users_name"),
     )
+    op.create_index("ix_users_revision", "users", ["revision"], unique=False)
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -103,5 +105,6 @@ def downgrade() -> None:
     op.drop_table("credits")
     op.drop_index("ix_api_keys_user_id", table_name="api_keys")
     op.drop_table("api_keys")
+    op.drop_index("ix_users_revision", table_name="users")
     op.drop_table("users")
     op.drop_table("revisions")
