@@ -50,7 +50,7 @@ def exchange_of(tally: Tally, record: Recording, usage: Usage | None, *, stream:
     exchange.status = exchange.upstream_status = 200
     exchange.response_size, exchange.waited = 789, 0.5
     exchange.started_at, exchange.read_at, exchange.dispatched_at = 10.0, 10.001, 10.003
-    exchange.headers_at, exchange.replied_at = 10.4, 10.9
+    exchange.headers_at, exchange.replied_at, exchange.asked_at = 10.4, 10.9, exchange.dispatched_at
     return exchange
 
 

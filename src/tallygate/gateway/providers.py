@@ -1,10 +1,12 @@
 """A configured provider: its URLs and its credentials."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote, unquote_plus
 
 from tallygate.gateway.routes import Route
 from tallygate.gateway.settings import ProviderSettings
+from tallygate.gateway.upstream import Timeouts
 
 NATIVE_PATHS = {
     "openai": "/v1/chat/completions",
@@ -32,8 +34,17 @@ PLAIN = "+:@"
 class Provider:
     """Where a provider is and how to sign in."""
 
-    def __init__(self, name: str, settings: ProviderSettings) -> None:
+    def __init__(self, name: str, settings: ProviderSettings, timeouts: Timeouts | None = None) -> None:
+        """timeouts: of all providers, where the settings of this one do not say otherwise."""
         self.name, self.kind = name, settings.kind
+        own = {
+            field.removesuffix("_seconds"): seconds
+            for field, seconds in settings.timeouts.model_dump(exclude_none=True).items()
+        }
+        self.timeouts = replace(timeouts or Timeouts(), **own)
+        self.reachable = True
+        """False when it did not answer the last probe."""
+        self._probe_path = settings.probe_path
         self._base = str(settings.base_url).rstrip("/")
         self._api_version = settings.api_version
         self._key = settings.api_key.get_secret_value() if settings.api_key else None
@@ -111,6 +122,16 @@ class Provider:
         headers.extend(self._added)
         headers.append((b"accept-encoding", accept_encoding))
         return headers
+
+    def probe(self) -> tuple[str, list[tuple[bytes, bytes]]]:
+        """URL and headers of a request that shows whether it is there: the configured path, or its list of models."""
+        headers = self.headers((), accept_encoding=b"identity", keep_credentials=False)
+        if self.kind == "anthropic" and b"anthropic-version" not in self._replaced:
+            headers.append((b"anthropic-version", b"2023-06-01"))
+        if self._probe_path is not None:
+            return self._base + self._probe_path, headers
+        route = Route("", self.kind, "/models", method="GET")
+        return self.url(route, "", b"", keep_credentials=False), headers
 
     def _credential(self, key: str) -> tuple[bytes, bytes]:
         match self.kind:

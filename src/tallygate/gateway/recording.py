@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from tallygate.gateway.dimensions import HeaderDimensions
     from tallygate.gateway.exchange import Exchange
+    from tallygate.gateway.failover.deployments import Deployment
     from tallygate.gateway.routes import Route
-    from tallygate.gateway.routing import Deployment
     from tallygate.ledger.interface import Batch
     from tallygate.record import LLMCallTracker
     from tallygate.tally import Tally
@@ -210,15 +210,16 @@ def _record_call(exchange: Exchange, call: LLMCallTracker, ended_at: float) -> N
             cache_write_tokens=usage.cache_write_tokens,
             reasoning_tokens=usage.reasoning_tokens,
         )
-    if exchange.dispatched_at:
+    if exchange.asked_at:
         call.attempt(
             status_code=status_code,
             error_type=exchange.error_type,
-            seconds=(exchange.replied_at or ended_at) - exchange.dispatched_at,
-            seconds_to_headers=to_headers,
+            seconds=(exchange.replied_at or ended_at) - exchange.asked_at,
+            seconds_to_headers=exchange.headers_at - exchange.asked_at if exchange.upstream_status else None,
         )
     call.overhead(ended_at - exchange.started_at - exchange.waited)
-    call.finish(outcome=exchange.outcome, status_code=status_code, error_type=exchange.error_type)
+    before = 0.0 if exchange.trail is None else exchange.trail.before
+    call.finish(outcome=exchange.outcome, status_code=status_code, error_type=exchange.error_type, before=before)
 
 
 def _nothing(measure: int, value: int) -> None:

@@ -14,6 +14,7 @@ from tallygate.record.measures import (
     CACHE_READ_TOKENS,
     CACHE_WRITE_TOKENS,
     COST,
+    DURATION,
     GATEWAY_OVERHEAD,
     INPUT_TOKENS,
     OUTPUT_TOKENS,
@@ -62,10 +63,13 @@ class LLMCallTracker(Draft):
 
     # Endings
 
-    def finish(self, outcome: str = "completed", status_code: int | str = 200, error_type: str = "") -> bool:
+    def finish(
+        self, outcome: str = "completed", status_code: int | str = 200, error_type: str = "", *, before: float = 0.0
+    ) -> bool:
         """Record the call. outcome: completed, failed or cancelled; error_type: one of ErrorType, when it failed.
 
-        False when it was finished before: then nothing changes.
+        before: seconds that the call had taken when this tracker was started. False when it was finished before: then
+        nothing changes.
         """
         binding, finished = self.owner, False
         try:
@@ -74,8 +78,10 @@ class LLMCallTracker(Draft):
                 return False
             if not derived:
                 self._derive(binding, outcome)
+            if before:
+                self._lengthen(before)
             if binding.stream:
-                self._time_stream()
+                self._time_stream(before)
             if status_code == 200 and outcome == "completed" and not error_type:
                 row = binding.completed
             else:
@@ -122,10 +128,17 @@ class LLMCallTracker(Draft):
             cost = price.cost(read, written, cache_read, cache_write, self.units(REASONING_TOKENS) or 0)
             self.put(COST, cost / USD_FLOAT)
 
-    def _time_stream(self) -> None:
+    def _lengthen(self, before: float) -> None:
+        """It had begun so many seconds before its clock did."""
+        written, elapsed = self.units(OUTPUT_TOKENS), self.elapsed + before
+        self.put(DURATION, elapsed)
+        if written:
+            self.put(OUTPUT_TOKENS_PER_SECOND, written / elapsed)
+
+    def _time_stream(self, before: float) -> None:
         first, written = self.marked, self.units(OUTPUT_TOKENS)
         if first is not None:
-            self.put(TIME_TO_FIRST_TOKEN, first)
+            self.put(TIME_TO_FIRST_TOKEN, first + before)
             if written is not None and written > 1:
                 self.put(TIME_PER_OUTPUT_TOKEN, (self.elapsed - first) / (written - 1))
 

@@ -13,7 +13,10 @@ LONGEST: Final = 365 * 86400.0
 """Seconds: more is not believed."""
 
 _NUMBER: Final = re.compile(r"\d{1,15}(\.\d{0,9})?\Z", re.ASCII)
-_DURATION: Final = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?\Z", re.ASCII)  # fmt: skip
+_DURATION: Final = re.compile(
+    r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?\Z",
+    re.ASCII,
+)
 _UNITS: Final = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 
 

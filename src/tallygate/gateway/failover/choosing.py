@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from tallygate.gateway.failover.deployments import Deployment
 
@@ -21,7 +21,7 @@ class Place:
 class Target:
     """A model as the callers of one kind of API may have it: its deployments, and the models to fall back to."""
 
-    __slots__ = ("fallbacks", "name", "only", "places")
+    __slots__ = ("fallbacks", "has_choice", "name", "places")
 
     def __init__(self, name: str, places: Sequence[Place]) -> None:
         """name: as configured."""
@@ -29,13 +29,19 @@ class Target:
         self.places = sorted(places, key=lambda place: place.priority)
         self.fallbacks: tuple[Target, ...] = ()
         """In the order in which they are asked, those of fallbacks included."""
-        self.only = places[0].deployment if len(places) == 1 else None
-        """The deployment, when there is but one."""
-
-    @property
-    def has_choice(self) -> bool:
+        self.has_choice = len(places) > 1
         """Whether more than one deployment can answer."""
-        return self.only is None or bool(self.fallbacks)
+
+    def fall_back_to(self, targets: Sequence[Target]) -> None:
+        """Ask these when no deployment of its own can serve."""
+        self.fallbacks = tuple(targets)
+        self.has_choice = len(self.places) > 1 or bool(targets)
+
+    def first(self, clock: Callable[[], float]) -> Deployment:
+        """Whose turn it is; when none is in service, the first, which the dispatch will look at again."""
+        if len(self.places) == 1:
+            return self.places[0].deployment
+        return self.pick(clock()) or self.places[0].deployment
 
     def pick(self, now: float, without: Container[Deployment] = ()) -> Deployment | None:
         """Whose turn it is among those of the lowest priority number that has one in service; None when there is none.
