@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tallygate.gateway.cache.answer import Answer, Headers, kept_headers
-
-if TYPE_CHECKING:
-    from tallygate.gateway.routing import Deployment
 
 
 class Capture:
     """Takes note of what is written to the client, up to a size."""
 
-    __slots__ = ("_headers", "_limit", "_pieces", "_size", "deployment", "key")
+    __slots__ = ("_headers", "_limit", "_pieces", "_size", "key")
 
-    def __init__(self, key: bytes, limit: int, deployment: Deployment | None) -> None:
-        """limit: bytes of the body above which nothing is kept. deployment: whose answer the key stands for."""
-        self.key, self.deployment = key, deployment
+    def __init__(self, key: bytes, limit: int) -> None:
+        """limit: bytes of the body above which nothing is kept."""
+        self.key = key
         self._limit, self._size = limit, 0
         self._headers: tuple[tuple[bytes, bytes], ...] = ()
         self._pieces: list[bytes] = []
@@ -33,6 +28,11 @@ class Capture:
             self._pieces.clear()
         elif data:
             self._pieces.append(data)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the body that it holds."""
+        return sum(map(len, self._pieces))
 
     def answer(self) -> Answer | None:
         """What was relayed; None when it was too large."""

@@ -71,7 +71,6 @@ class Responses:
             capture is None
             or exchange.status != 200
             or exchange.outcome != "completed"
-            or exchange.deployment != capture.deployment
             or meter is None
             or meter.usage is None
         ):
@@ -140,7 +139,7 @@ class Responses:
             self._tally.cache_lookup(NAME, found is not None, self._route(exchange))
             exchange.more_headers = (MISS,)
         if found is None:
-            exchange.capture = Capture(key, self._settings.largest_answer, deployment)
+            exchange.capture = Capture(key, self._settings.largest_answer)
         return found
 
     def _route(self, exchange: Exchange) -> str:

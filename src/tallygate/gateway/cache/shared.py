@@ -125,7 +125,7 @@ class SharedStore:
     ) -> None:
         """capacity: bytes. Times: seconds. failed: told of what could not be done, as ``store`` or ``read``."""
         self._redis, self._failed = redis, failed
-        self._capacity = capacity
+        self._capacity = int(capacity)
         self._live = max(1, int(time_to_live * 1000))
         self._idle = 0 if time_to_idle is None else max(1, int(time_to_idle * 1000))
         self._name = os.urandom(8).hex()
