@@ -11,6 +11,7 @@ from tallygate.gateway.admission import Gate
 from tallygate.gateway.cache.interface import ResponseCache
 from tallygate.gateway.cache.opening import open_cache
 from tallygate.gateway.dimensions import HeaderDimensions
+from tallygate.gateway.failover.opening import connection_counter, open_watch
 from tallygate.gateway.failover.policy import Failover
 from tallygate.gateway.providers import Provider
 from tallygate.gateway.recording import Recording
@@ -88,11 +89,13 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
     providers = [Provider(name, provider, timeouts) for name, provider in settings.providers.items()]
     master_key, secret = settings.server.master_key, settings.metrics.secret
     forwards_credentials = master_key is None and not settings.accounts.enabled
-    failover = Failover(settings.failover, tally, forwards_credentials=forwards_credentials)
 
     def canonical_model(provider: Provider, model: str) -> str | None:
         return tally.canonical_model(provider.name, model)
 
+    failover = Failover(settings.failover, tally, forwards_credentials=forwards_credentials)
+    router = Router(providers, settings.aliases, canonical_model, settings.models, failover.make_breaker)
+    failover.seed(router.deployments, router.targets)
     services: list[Service] = []
     database = usage = None
     if settings.accounts.enabled:
@@ -107,9 +110,12 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
         usage = Ledger(settings.shared.state_directory, database, settings.usage, tally)
         services.append(usage)
     authorities = settings.upstream.ca_file
-    upstream = open_upstream(ca_file=str(authorities) if authorities is not None else None)
+    upstream = open_upstream(
+        ca_file=str(authorities) if authorities is not None else None, count=connection_counter(tally)
+    )
     if any(provider.base_url.startswith("https:") for provider in settings.providers.values()):
         upstream.prepare_tls()
+    services += open_watch(settings.failover, tally, providers, router, upstream)
     cache = open_cache(settings, tally)
     if cache is not None:
         services.append(cache)
@@ -119,7 +125,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
             master_key.get_secret_value() if master_key else None,
             secret.get_secret_value() if secret else None,
         ),
-        router=Router(providers, settings.aliases, canonical_model, settings.models, failover.make_breaker),
+        router=router,
         recording=Recording(tally, HeaderDimensions(settings.dimensions) if settings.dimensions else None),
         upstream=upstream,
         failover=failover,

@@ -1,6 +1,6 @@
 """Which deployments serve a model: exact name, ``provider/model``, alias, else whoever speaks the API called."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.failover.breaker import Breaker
@@ -64,9 +64,14 @@ class Router:
                     self._targets[kind][name].fall_back_to(self._fallbacks(name, models, kind))
 
     @property
-    def deployments(self) -> Iterable[Deployment]:
+    def deployments(self) -> Collection[Deployment]:
         """All that are configured."""
         return self._configured.values()
+
+    @property
+    def targets(self) -> Collection[Target]:
+        """All that are configured, each once for every kind of API that it may be asked for in."""
+        return {id(target): target for named in self._targets.values() for target in named.values()}.values()
 
     def target(self, model: str, kind: str, path: str) -> Target:
         """Where ``model`` is served for a caller of an API of this kind. Raises Refusal(404) or Refusal(400)."""

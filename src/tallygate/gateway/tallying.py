@@ -39,7 +39,7 @@ def open_tally(
         # Now, and not at the first call that has a price.
         tally.prices.load()
     for name, provider in settings.providers.items():
-        models = sorted({model.name for model in provider.models})
+        models = sorted(_served(settings, name))
         for model in models or [""]:
             tally.provider_info(provider=name, kind=provider.kind, model=model)
         for model in models:
@@ -54,3 +54,16 @@ def open_tally(
                             stream=stream,
                         )
     return tally
+
+
+def _served(settings: Settings, provider: str) -> set[str]:
+    """The models that are configured to be served by a provider, by the names it knows them by."""
+    listed = settings.providers[provider].models
+    called = {name: model.name for model in listed for name in (model.name, *model.aliases)}
+    routed = {
+        place.model or name
+        for name, model in settings.models.items()
+        for place in model.deployments
+        if place.provider == provider
+    }
+    return {model.name for model in listed} | {called.get(model, model) for model in routed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from tallygate.gateway.failover.breaker import Breaker
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
+    from tallygate.gateway.failover.choosing import Target
     from tallygate.gateway.failover.deployments import Deployment
     from tallygate.gateway.providers import Provider
     from tallygate.gateway.settings.failover import FailoverSettings
@@ -60,6 +61,14 @@ class Failover:
         self._statuses = frozenset(
             status for status in range(400, 600) if str(status) in words or f"{status // 100}xx" in words
         )
+
+    def seed(self, deployments: Iterable[Deployment], targets: Iterable[Target]) -> None:
+        """Let what is configured be seen before anything happens."""
+        for deployment in deployments:
+            self.tally.seed_deployment(deployment.provider.name, deployment.label)
+        for target in targets:
+            for fallback in target.fallbacks:
+                self.tally.seed_fallback(target.name, fallback.name)
 
     def make_breaker(self, provider: Provider, model: str) -> Breaker:
         """The breaker of a configured deployment."""

@@ -13,16 +13,22 @@ from tallygate.gateway.upstream.target import Address, target_of
 
 
 def open_upstream(
-    *, verify: bool = True, ca_file: str | None = None, max_connections: int = 10_000, keepalive: float = 55.0
+    *,
+    verify: bool = True,
+    ca_file: str | None = None,
+    max_connections: int = 10_000,
+    keepalive: float = 55.0,
+    count: Callable[[int], None] = lambda change: None,
 ) -> "HttpUpstream":
     """A client for providers; it connects when it is asked to.
 
     ``verify=False`` accepts any certificate; ``ca_file`` (PEM) is trusted beside the system's authorities, which
     SSL_CERT_FILE and SSL_CERT_DIR may replace. ``max_connections`` are per origin; requests beyond it wait for their
-    turn within the connect time-out. A connection that was idle for ``keepalive`` seconds is closed.
+    turn within the connect time-out. A connection that was idle for ``keepalive`` seconds is closed. ``count`` is told
+    1 when a connection is open and -1 when it is closed.
     Raises OSError (ssl.SSLError, FileNotFoundError) when ``ca_file`` cannot be read.
     """
-    client = HttpUpstream(lambda: _tls_context(verify, ca_file), max_connections, keepalive)
+    client = HttpUpstream(lambda: _tls_context(verify, ca_file), max_connections, keepalive, count)
     if ca_file is not None:
         client.prepare_tls()
     return client
@@ -42,11 +48,18 @@ def _tls_context(verify: bool, ca_file: str | None) -> ssl.SSLContext:
 class HttpUpstream:
     """A keep-alive HTTP/1.1 client with a pool of connections per origin; belongs to one event loop."""
 
-    def __init__(self, make_context: Callable[[], ssl.SSLContext], max_connections: int, keepalive: float) -> None:
+    def __init__(
+        self,
+        make_context: Callable[[], ssl.SSLContext],
+        max_connections: int,
+        keepalive: float,
+        count: Callable[[int], None],
+    ) -> None:
         self._make_context = make_context
         self._context: ssl.SSLContext | None = None
         self._max_connections = max_connections
         self._keepalive = keepalive
+        self._count = count
         self._pools: dict[Address, Pool] = {}
         self._closed = False
 
@@ -87,5 +100,5 @@ class HttpUpstream:
         if address.secure:
             self.prepare_tls()
         context = self._context if address.secure else None
-        pool = self._pools[address] = Pool(address, context, self._max_connections, self._keepalive)
+        pool = self._pools[address] = Pool(address, context, self._max_connections, self._keepalive, self._count)
         return pool

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.upstream.connection import Connection
@@ -13,7 +14,16 @@ from tallygate.gateway.upstream.target import Address
 class Pool:
     """Hands out connections, the one used last first, so that those not needed grow old and close."""
 
-    def __init__(self, address: Address, context: ssl.SSLContext | None, limit: int, keepalive: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        context: ssl.SSLContext | None,
+        limit: int,
+        keepalive: float,
+        count: Callable[[int], None],
+    ) -> None:
+        """count: is told how many connections are open more than before."""
+        self._count = count
         self._address = address
         self._name = str(address)
         self._context = context
@@ -58,7 +68,9 @@ class Pool:
 
     def lost(self, connection: Connection) -> None:
         """A connection is closed."""
-        self._open.discard(connection)
+        if connection in self._open:
+            self._open.remove(connection)
+            self._count(-1)
         if connection.busy:
             connection.busy = False
             self._turns.release()
@@ -106,6 +118,7 @@ class Pool:
             # A provider may think for minutes: a peer that vanished meanwhile is found out.
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._open.add(connection)
+        self._count(1)
         connection.busy = True
         return connection
 
