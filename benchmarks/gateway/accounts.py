@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.database import Database
@@ -13,12 +14,22 @@ CREDIT_USD = 100_000
 MUCH = 1_000_000_000
 
 
-def make_keys(url: str) -> list[str]:
-    """The secrets of 16 keys of 4 users, with credits, budgets, and limits of requests, tokens and concurrency."""
+@dataclass(frozen=True)
+class Keys:
+    """Secrets of keys."""
+
+    many: list[str]
+    """16 keys of 4 users, with credits, budgets, and limits of requests, tokens and concurrency."""
+    slow: str
+    """One that may ask 60 times a minute."""
+
+
+def make_keys(url: str) -> Keys:
+    """Users and keys in an empty database."""
     return asyncio.run(_make_keys(url))
 
 
-async def _make_keys(url: str) -> list[str]:
+async def _make_keys(url: str) -> Keys:
     database = Database(url)
     await database.start()
     try:
@@ -44,6 +55,7 @@ async def _make_keys(url: str) -> list[str]:
                     daily_budget=CREDIT_USD * UNITS_PER_USD,
                 )
                 secrets.append(key.secret)
-        return secrets
+        slow = await accounts.create_key("team 0", name="slow", requests_per_minute=60)
+        return Keys(secrets, slow.secret)
     finally:
         await database.close()

@@ -38,6 +38,9 @@ class Contender:
     server: Server
     keys: Sequence[str]
     beside: Sequence[Server] = ()
+    slow_key: str = ""
+    """A key that is soon over its limit."""
+    database_url: str = ""
     loads: list[Load] = field(default_factory=list)
     beside_cpu: dict[str, list[float]] = field(default_factory=dict)
     paced: list[Paced] = field(default_factory=list)
@@ -56,9 +59,13 @@ def on_sqlite(scratch: Path, provider: str) -> Iterator[Contender]:
     """A gateway with everything on, on one machine."""
     url = f"sqlite:///{scratch / 'accounts.db'}"
     keys = make_keys(url)
-    sections = {"accounts": {"enabled": True, "database_url": url}, "shared": {"state_directory": str(scratch / "one")}}
+    sections = {
+        "accounts": {"enabled": True, "database_url": url},
+        "shared": {"state_directory": str(scratch / "one")},
+        "metrics": {"secret": KEY},
+    }
     with tallygate(scratch, provider, "tallygate, SQLite", master_key=None, sections=sections) as running:
-        yield Contender(running, keys)
+        yield Contender(running, keys.many, (), keys.slow, url)
 
 
 @contextmanager
@@ -69,10 +76,12 @@ def on_services(scratch: Path, provider: str) -> Iterator[Contender]:
         sections = {
             "accounts": {"enabled": True, "database_url": database.url},
             "shared": {"state_directory": str(scratch / "many"), "url": shared.url},
+            "cache": {"store": "shared"},
+            "metrics": {"secret": KEY},
         }
         name = "tallygate, PostgreSQL + Redis"
         with tallygate(scratch, provider, name, master_key=None, sections=sections) as running:
-            yield Contender(running, keys, (database, shared))
+            yield Contender(running, keys.many, (database, shared), keys.slow, database.url)
 
 
 def compare(scratch: Path, provider: Server, peers: Sequence[Server], seconds: int) -> None:

@@ -61,6 +61,9 @@ class Load:
                 due += 1
                 self._send(now)
             await asyncio.sleep(0.001)
+        return await self._end(began)
+
+    async def _end(self, began: float) -> Paced:
         while self._running or self._waiting:
             self._idle.clear()
             await self._idle.wait()
@@ -68,6 +71,19 @@ class Load:
         for connection in self._free:
             connection.close()
         return self.seen
+
+    async def capacity(self, seconds: float) -> Paced:
+        """Ask as fast as answers come, on all connections."""
+        for _ in range(self._number):
+            await self._connect()
+        began = perf_counter()
+        while (now := perf_counter()) - began < seconds:
+            # One more for each connection waits, so that none is ever idle.
+            for _ in range(2 * self._number - self._running - len(self._waiting)):
+                self._send(now)
+            await asyncio.sleep(0.001)
+        self._waiting.clear()
+        return await self._end(began)
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
