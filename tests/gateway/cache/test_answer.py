@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from zlib import crc32
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,10 +49,6 @@ def test_random_bytes_are_no_answer(data: bytes) -> None:
 
 
 def test_something_else_in_the_same_packing_is_no_answer() -> None:
-    import msgspec
-
-    from tallygate.gateway.cache.answer import crc32
-
     other = msgspec.msgpack.encode({"a": 1})
     with pytest.raises(Unsound, match="cannot be read"):
         unpack(crc32(other).to_bytes(4, "big") + other)

@@ -129,13 +129,13 @@ async def test_the_books_are_right_under_random_load(idle: float | None) -> None
             known[number] = (one, clock.now, clock.now)
         else:
             found = await store.get(key(number), None)
-            one, since, used = known.get(number, (None, 0.0, 0.0))
-            ended = one is None or clock.now - since >= 10 or (idle is not None and clock.now - used >= idle)
+            kept, since, used = known.get(number, (None, 0.0, 0.0))
+            ended = kept is None or clock.now - since >= 10 or (idle is not None and clock.now - used >= idle)
             if found is None:
                 evicted += not ended
             else:
                 assert not ended
-                assert found.answer == one
+                assert found.answer == kept
                 assert found.age == pytest.approx(clock.now - since)
                 known[number] = (found.answer, since, clock.now)
                 hits += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,11 @@ _STAMP = 16
 
 _HEAD = f"""
 local answers, uses, ends, bytes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = tonumber(ARGV[1])
+if now < 0 then
+    local time = redis.call('TIME')
+    now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
 local function weight(size)
     -- jemalloc, which servers use, has four sizes of memory between a power of two and the next
     local _, exponent = math.frexp(size)
@@ -55,7 +59,7 @@ end
 
 GET = Script(
     f"""{_HEAD}
-local digest, live, idle, max_age = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local digest, live, idle, max_age = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local ending = redis.call('ZSCORE', ends, digest)
 if not ending then return false end
 local answer = redis.call('HGET', answers, digest)
@@ -73,7 +77,7 @@ return {{answer, now - since}}
 
 PUT = Script(
     f"""{_HEAD}
-local digest, answer, live, idle, capacity = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local digest, answer, live, idle, capacity = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 if redis.call('EXISTS', bytes) == 0 then redis.call('DEL', answers, uses, ends) end
 forget(digest)
 forget_ended(100)
@@ -100,8 +104,8 @@ FILL = Script(
     f"""{_HEAD}
 forget_ended(1000)
 local teller = redis.call('GET', KEYS[5])
-if teller and teller ~= ARGV[1] then return false end
-redis.call('SET', KEYS[5], ARGV[1], 'PX', ARGV[2])
+if teller and teller ~= ARGV[2] then return false end
+redis.call('SET', KEYS[5], ARGV[2], 'PX', ARGV[3])
 return {{tonumber(redis.call('GET', bytes) or 0), redis.call('ZCARD', uses)}}
 """
 )
@@ -122,12 +126,17 @@ class SharedStore:
         time_to_live: float,
         time_to_idle: float | None,
         failed: Callable[[str], None],
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        """capacity: bytes. Times: seconds. failed: told of what could not be done, as ``store`` or ``read``."""
+        """capacity: bytes. Times: seconds. failed: told of what could not be done, as ``store`` or ``read``.
+
+        clock: in seconds; None for the server's.
+        """
         self._redis, self._failed = redis, failed
         self._capacity = int(capacity)
         self._live = max(1, int(time_to_live * 1000))
         self._idle = 0 if time_to_idle is None else max(1, int(time_to_idle * 1000))
+        self._clock = clock
         self._name = os.urandom(8).hex()
         self._writing: set[asyncio.Task[None]] = set()
 
@@ -137,16 +146,16 @@ class SharedStore:
 
     async def close(self) -> None:
         """As Store.close: what is being written is written, and another worker may tell how full it is."""
-        if self._writing:
-            await asyncio.wait(self._writing)
-        self._redis.send_script(LEAVE, KEYS[4:], (self._name,))
+        await self.written()
+        with contextlib.suppress(StoreAway, StoreRefused):  # it will be noticed that this one says nothing any more
+            await self._redis.run(LEAVE, KEYS[4:], (self._name,))
         await self._redis.close()
 
     async def get(self, key: bytes, max_age: int | None) -> Found | None:
         """As Store.get."""
         oldest = -1 if max_age is None else max_age * 1000
         try:
-            reply = await self._redis.run(GET, KEYS[:4], (key, self._live, self._idle, oldest))
+            reply = await self._redis.run(GET, KEYS[:4], (self._now(), key, self._live, self._idle, oldest))
             if reply is None:
                 return None
             packed, age = reply
@@ -161,16 +170,26 @@ class SharedStore:
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
+    async def written(self) -> None:
+        """Until what was put so far is there."""
+        if self._writing:
+            await asyncio.wait(self._writing)
+
     async def _put(self, key: bytes, packed: bytes) -> None:
         try:
-            await self._redis.run(PUT, KEYS[:4], (key, packed, self._live, self._idle, self._capacity))
+            arguments = (self._now(), key, packed, self._live, self._idle, self._capacity)
+            await self._redis.run(PUT, KEYS[:4], arguments)
         except (StoreAway, StoreRefused):
             self._failed("store")
+
+    def _now(self) -> int:
+        """Milliseconds; below 0 where the server is to look at its clock."""
+        return -1 if self._clock is None else int(self._clock() * 1000)
 
     async def fill(self) -> Fill | None:
         """As Store.fill: one worker of all machines tells it, so that the sum over workers is right."""
         try:
-            reply = await self._redis.run(FILL, KEYS, (self._name, TELLS_MILLISECONDS))
+            reply = await self._redis.run(FILL, KEYS, (self._now(), self._name, TELLS_MILLISECONDS))
         except (StoreAway, StoreRefused):
             return None
         return None if reply is None else Fill(*reply)
