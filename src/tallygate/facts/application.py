@@ -71,6 +71,6 @@ class Connections(Fact):
 class StoreFailure(Fact):
     """A record of ours that could not be stored or read, in whole or in part, while the call it was about went on."""
 
-    store = Dimension("which store", values=("response_snapshot", "audit_log", "usage", "response_cache"))
+    store = Dimension("which store", values=("response_snapshot", "audit_log", "usage", "response_cache", "limits"))
     provider = Dimension("as LLMCall.provider; '' when the record is about none")
     operation = Dimension("what failed", values=("store", "partial_write", "read"))

@@ -27,3 +27,7 @@ class RateSettings(Section):
     providers: dict[Text, AllowanceSettings] = Field(
         default_factory=dict, description="by a provider's name, of all callers together"
     )
+    assumed_output_tokens: Count = Field(
+        default=1000,
+        description="tokens that an answer may have, as far as limits and credits go, when the request does not say",
+    )

@@ -97,6 +97,9 @@ class StateAway(Exception):
 class Store(Protocol):
     """Windows and holds that workers share. Each step is atomic."""
 
+    joins: bool
+    """Whether ``settle`` can join a transaction of the machine's environment."""
+
     async def admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused:
         """Take all that is asked for, or nothing. Raises StateAway."""
 

@@ -51,13 +51,15 @@ class LocalStore:
     """As ``Store``. What a worker held that was killed is free within ``LOOK_SECONDS``, as long as another one lives;
     else when the next one starts."""
 
+    joins = True
+
     def __init__(
         self,
         environment: Environment,
         spent: SpentSource | None = None,
         clock: Callable[[], int] = _milliseconds,
     ) -> None:
-        """spent: asked about purses that the environment does not know. clock: milliseconds."""
+        """environment: closed with the store. spent: asked about purses that it does not know. clock: milliseconds."""
         self._environment, self._spent, self._clock = environment, spent, clock
         self.windows = environment.database(WINDOWS)
         self._holds = environment.database(HOLDS)
@@ -87,6 +89,7 @@ class LocalStore:
         if worker is not None:
             self._free(worker.number)
             worker.close()
+        self._environment.close()
 
     async def admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused:
         """As ``Store.admit``."""

@@ -47,6 +47,8 @@ class RemoteStore:
     spent when they are first met, and again after each loss: the server may have missed some of it.
     """
 
+    joins = False
+
     def __init__(self, url: str, timeout: float, spent: SpentSource | None = None) -> None:
         """spent: asked about purses that the server does not know, or may not know all of. Raises AddressError."""
         self._redis, self._spent = Redis(url, timeout, "shared store of limits", ALL), spent

@@ -1,20 +1,36 @@
-"""Letting a request in: rate limits, concurrency, credits and budgets, held before it is asked and freed after it."""
+"""What the pipeline asks of limits, credits and budgets."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tallygate.gateway.exchange import Exchange
-
 if TYPE_CHECKING:
+    from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.refusal import Refusal
     from tallygate.gateway.state.environment import Transaction
+    from tallygate.gateway.state.interface import Granted, HoldAsk, WindowAsk
+
+
+class Taken:
+    """What was taken in one step."""
+
+    __slots__ = ("granted", "holds", "tokens")
+
+    def __init__(self, granted: Granted, tokens: list[WindowAsk], holds: list[HoldAsk]) -> None:
+        """tokens: what was asked of windows of tokens, which is corrected in the end."""
+        self.granted, self.tokens, self.holds = granted, tokens, holds
 
 
 class Admission:
     """What is held for one request."""
 
-    __slots__ = ()
+    __slots__ = ("attempt", "day", "entry")
+
+    def __init__(self, entry: Taken | None, day: int) -> None:
+        """entry: what was taken to let it in. day: on which budgets are held, days since 1970; 0 without any."""
+        self.entry, self.day = entry, day
+        self.attempt: Taken | None = None
+        """What was taken for the attempt at a provider."""
 
 
 class Gate(Protocol):
@@ -30,7 +46,8 @@ class Gate(Protocol):
     async def try_provider(self, exchange: Exchange, provider: str) -> Refusal | None:
         """Hold what an attempt at a provider may use; what an attempt before it held is free again.
 
-        Returns None when the attempt may be made, else the refusal (429) to answer with when no other provider is left.
+        Returns None when the attempt may be made, else the refusal (429, or 503 as in ``admit``) to answer with when no
+        other provider is left.
         """
 
     def settle(self, exchange: Exchange, tokens: int, cost: int, transaction: Transaction | None = None) -> None:
