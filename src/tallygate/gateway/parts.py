@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tallygate.gateway.access import Access
 from tallygate.gateway.accounts.interface import Accounts
 from tallygate.gateway.admission import Gate
+from tallygate.gateway.admission.opening import open_gate
 from tallygate.gateway.cache.interface import ResponseCache
 from tallygate.gateway.cache.opening import open_cache
 from tallygate.gateway.dimensions import HeaderDimensions
@@ -109,6 +110,9 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
         services.append(database)
         usage = Ledger(settings.shared.state_directory, database, settings.usage, tally)
         services.append(usage)
+    gate = open_gate(settings, tally, database, usage)
+    if gate is not None:
+        services.append(gate)
     authorities = settings.upstream.ca_file
     upstream = open_upstream(
         ca_file=str(authorities) if authorities is not None else None, count=connection_counter(tally)
@@ -132,6 +136,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
         limits=limits,
         forwards_credentials=forwards_credentials,
         database=database,
+        gate=gate,
         usage=usage,
         cache=cache,
         services=services,
