@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tallygate.gateway.settings.models import DIMENSION_HEADERS, Settings
 from tallygate.gateway.settings.problems import NoProvider, Problem, did_you_mean, suggestion
+from tallygate.gateway.settings.routed import routed_models
 from tallygate.gateway.settings.shape import Path
 from tallygate.gateway.settings.tls import TLSSettings, tls_of
 from tallygate.gateway.settings.tree import Tree
@@ -181,7 +182,7 @@ def providers(settings: Settings, tree: Tree) -> Found:
 
 def aliases(settings: Settings, tree: Tree) -> Found:
     served = {name: _names(settings, name) for name in settings.providers}
-    known = {model for models in served.values() for model in models}
+    known = {model for models in served.values() for model in models} | set(settings.models)
     # A provider that lists no models takes any name.
     any_name = any(not models for models in served.values())
     for alias, target in settings.aliases.items():
@@ -250,7 +251,8 @@ CHECKS = (
     Check((("metrics", "dialects"),), dialects),
     Check((("dimensions",), ("metrics", "labels")), dimensions),
     Check((), providers),
-    Check((("aliases",), ("providers",)), aliases),
+    Check((("aliases",), ("providers",), ("models",)), aliases),
+    Check((("models",), ("providers",), ("aliases",)), routed_models),
     Check((("prices",), ("providers",)), prices),
     Check((("providers",),), somebody_to_ask, only_alone=True),
 )
