@@ -19,7 +19,6 @@ from tallygate.record.nothing import NO_CALL
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
-    from tallygate.gateway.failover.choosing import Target
     from tallygate.gateway.failover.deployments import Deployment
     from tallygate.gateway.parts import Parts
 
@@ -70,7 +69,8 @@ class Attempts:
         self._parts, self._exchange, self._head = parts, exchange, exchange.head
         self._policy = parts.failover
         self._trail = exchange.trail = Trail()
-        self._asked_for = self._target = target
+        self._asked_for = self._asked = self._target = target
+        """The model that the caller named, the one asked last, and the one whose turn it is."""
         self._following = iter(target.fallbacks)
         self._first = deployment
         self._tried: set[Deployment] = set()
@@ -80,7 +80,7 @@ class Attempts:
         self._rounds = 0
         """How often the deployments of the target were asked again."""
         self._pause = 0.0
-        self._last: tuple[Failure, Target] | None = None
+        self._last: Failure | None = None
         self._kept: tuple[Kept, Deployment] | None = None
         """The last answer there was, and whose."""
         self._problem: UpstreamError | None = None
@@ -294,21 +294,20 @@ class Attempts:
 
     def _count(self, deployment: Deployment) -> None:
         """The facts of an attempt that follows another, and of one at another model."""
-        tally = self._parts.tally
-        before = self._asked_for
-        if self._last is not None:
-            failure, before = self._last
+        tally, failure = self._parts.tally, self._last
+        falls_back = self._target is not self._asked
+        if failure is not None:
             step = "again" if deployment is failure.deployment else "elsewhere"
             tally.upstream_retry(
                 provider=failure.deployment.provider.name,
                 model=failure.deployment.label,
                 reason=failure.error_type.value,
-                step="fallback" if self._target is not before else step,
+                step="fallback" if falls_back else step,
                 pause=self._pause,
             )
-        if self._target is not before:
-            tally.model_fallback(before.name, self._target.name)
-        self._pause = 0.0
+        if falls_back:
+            tally.model_fallback(self._asked.name, self._target.name)
+        self._asked, self._pause = self._target, 0.0
 
     async def _leave(self, failure: Failure) -> None:
         """Another attempt follows: keep this answer in case that there is no better one, and record the attempt."""
@@ -333,7 +332,7 @@ class Attempts:
         if failure.error_type is ErrorType.PROVIDER_RATE_LIMIT:
             trail.rate_limits += 1
             call.rate_limited()
-        self._last = failure, self._target
+        self._last = failure
 
     # The end
 

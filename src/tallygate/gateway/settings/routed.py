@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tallygate.gateway.settings.models import ProviderSettings, RoutedModelSettings, Settings
+from tallygate.gateway.settings.failover import RoutedModelSettings
+from tallygate.gateway.settings.models import ProviderSettings, Settings
 from tallygate.gateway.settings.problems import Problem, suggestion
 from tallygate.gateway.settings.shape import Path
 from tallygate.gateway.settings.tree import Tree
