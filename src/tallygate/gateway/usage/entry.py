@@ -6,6 +6,7 @@ What was told is what the metrics count, to the last digit: same tokens, same pr
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -58,6 +59,11 @@ class Entry(NamedTuple):
     """Of what was delivered, beyond what was reported."""
     estimated_cost: int
     """What the estimated tokens cost in addition, in units of 10^-11 USD."""
+
+    @property
+    def day(self) -> str:
+        """The UTC day on which it ended, as in 2026-11-21."""
+        return datetime.fromtimestamp(self.time / 1000, UTC).date().isoformat()
 
     @property
     def tokens(self) -> int:

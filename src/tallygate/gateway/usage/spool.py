@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import struct
 import time
+from collections.abc import Callable
 
 from tallygate.gateway.state.environment import Environment, Transaction
 
@@ -25,8 +26,9 @@ Spooled = list[tuple[int, bytes]]
 class Spool:
     """The queue. All workers of the machine append to it, one of them takes from it."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
+    def __init__(self, environment: Environment, clock: Callable[[], int] = time.time_ns) -> None:
+        """clock: Unix time in nanoseconds."""
+        self._environment, self._clock = environment, clock
         self._calls = environment.database(SPOOL)
         self._about = environment.database(ABOUT)
         self._aside = environment.database(ASIDE)
@@ -46,7 +48,7 @@ class Spool:
         else:
             kept = transaction.get(LAST, db=self._about)
             last = 0 if kept is None else unpack(kept)[0]
-        number: int = max(last + 1, time.time_ns())
+        number: int = max(last + 1, self._clock())
         cursor.put(pack(number), entry, append=True)
         return number
 
@@ -62,24 +64,27 @@ class Spool:
                         break
         return found
 
-    def read_within(self, transaction: Transaction, after: int) -> list[bytes]:
-        """The entries with higher numbers, as this transaction sees them."""
-        cursor = transaction.cursor(db=self._calls)
-        return [bytes(entry) for _, entry in cursor] if cursor.set_range(pack(after + 1)) else []
+    def read_all(self, after: int) -> list[bytes] | None:
+        """All entries with higher numbers; None when some of them are no longer there."""
+        with self._environment.read() as transaction:
+            kept = transaction.get(LAST, db=self._about)
+            if kept is not None and unpack(kept)[0] > after:
+                return None
+            cursor = transaction.cursor(db=self._calls)
+            return [bytes(entry) for _, entry in cursor] if cursor.set_range(pack(after + 1)) else []
 
     def forget(self, upto: int, limit: int) -> int:
         """Take away entries up to this number, at most so many; returns how many it were."""
-        gone = 0
+        gone, last, highest = 0, b"", pack(upto)
         with self._environment.write() as transaction:
             cursor = transaction.cursor(db=self._calls)
-            more = cursor.first()
-            last = 0
-            while more and gone < limit and (number := unpack(cursor.key())[0]) <= upto:
-                last = number
-                more = cursor.delete()
+            cursor.first()
+            while gone < limit and b"" != (key := cursor.key()) <= highest:
+                last = key
+                cursor.delete()
                 gone += 1
             if gone:
-                transaction.put(LAST, pack(last), db=self._about)
+                transaction.put(LAST, last, db=self._about)
         return gone
 
     def set_aside(self, number: int) -> None:
