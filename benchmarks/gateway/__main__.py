@@ -1,8 +1,8 @@
 """``python -m benchmarks.gateway``: all sections, or those that are named.
 
-One worker of each server is pinned to core 0; all else shares core 1. CPU per request is read from /proc, so it does
-not depend on which side saturates. ``--quick`` shortens every run; ``--no-litellm`` leaves the peer out (its
-installation takes a minute).
+One worker of each server is pinned to core 0; all else shares core 1 (in the section scaling, servers may use both).
+CPU per request is read from /proc, so it does not depend on which side saturates. ``--quick`` shortens every run;
+``--no-litellm`` leaves the peer out (its installation takes a minute).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.gateway import full, plain
+from benchmarks.gateway import full, plain, scaling
 from benchmarks.gateway.load import write_script
 from benchmarks.gateway.servers import litellm, simulator, tallygate
 
-SECTIONS = ("plain", "full")
+SECTIONS = ("plain", "full", "scaling")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         scratch = Path(folder)
         provider = stack.enter_context(simulator(scratch))
-        peers = [] if options.no_litellm else [stack.enter_context(litellm(scratch, provider.url))]
+        peers = (
+            []
+            if options.no_litellm or sections == ["scaling"]
+            else [stack.enter_context(litellm(scratch, provider.url))]
+        )
         if "plain" in sections:
             script = write_script(scratch / "load.lua")
             ours = stack.enter_context(tallygate(scratch, provider.url))
@@ -50,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             plain.memory(servers)
         if "full" in sections:
             full.compare(scratch, provider, peers, seconds)
+        if "scaling" in sections:
+            scaling.compare(scratch, provider, seconds)
 
 
 if __name__ == "__main__":

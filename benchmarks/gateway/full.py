@@ -55,7 +55,7 @@ class Contender:
 
 
 @contextmanager
-def on_sqlite(scratch: Path, provider: str) -> Iterator[Contender]:
+def on_sqlite(scratch: Path, provider: str, *, workers: int = 1, core: int | None = 0) -> Iterator[Contender]:
     """A gateway with everything on, on one machine."""
     url = f"sqlite:///{scratch / 'accounts.db'}"
     keys = make_keys(url)
@@ -64,24 +64,40 @@ def on_sqlite(scratch: Path, provider: str) -> Iterator[Contender]:
         "shared": {"state_directory": str(scratch / "one")},
         "metrics": {"secret": KEY},
     }
-    with tallygate(scratch, provider, "tallygate, SQLite", master_key=None, sections=sections) as running:
+    with tallygate(
+        scratch, provider, "tallygate, SQLite", sections=sections, master_key=None, workers=workers, core=core
+    ) as running:
         yield Contender(running, keys.many, (), keys.slow, url)
 
 
 @contextmanager
 def on_services(scratch: Path, provider: str) -> Iterator[Contender]:
     """A gateway with everything on, as one of several machines."""
-    with services.postgres() as database, services.redis() as shared:
+    with machines(scratch, provider, 1) as (one,):
+        yield one
+
+
+@contextmanager
+def machines(
+    scratch: Path, provider: str, number: int, *, workers: int = 1, core: int | None = 0
+) -> Iterator[list[Contender]]:
+    """So many gateways on one PostgreSQL and one Redis, each with state of its own."""
+    with services.postgres() as database, services.redis() as shared, ExitStack() as stack:
         keys = make_keys(database.url)
-        sections = {
-            "accounts": {"enabled": True, "database_url": database.url},
-            "shared": {"state_directory": str(scratch / "many"), "url": shared.url},
-            "cache": {"store": "shared"},
-            "metrics": {"secret": KEY},
-        }
-        name = "tallygate, PostgreSQL + Redis"
-        with tallygate(scratch, provider, name, master_key=None, sections=sections) as running:
-            yield Contender(running, keys.many, (database, shared), keys.slow, database.url)
+        found = []
+        for each in range(number):
+            sections = {
+                "accounts": {"enabled": True, "database_url": database.url},
+                "shared": {"state_directory": str(scratch / f"machine-{each}"), "url": shared.url},
+                "cache": {"store": "shared"},
+                "metrics": {"secret": KEY},
+            }
+            name = "tallygate, PostgreSQL + Redis"
+            running = stack.enter_context(
+                tallygate(scratch, provider, name, sections=sections, master_key=None, workers=workers, core=core)
+            )
+            found.append(Contender(running, keys.many, (database, shared), keys.slow, database.url))
+        yield found
 
 
 def compare(scratch: Path, provider: Server, peers: Sequence[Server], seconds: int) -> None:

@@ -35,8 +35,9 @@ def tallygate(
     sections: Mapping[str, Any] | None = None,
     master_key: str | None = KEY,
     workers: int = 1,
+    core: int | None = 0,
 ) -> Iterator[Server]:
-    """A gateway on core 0, in front of ``provider``; ``sections``: of its settings, beside the server's own."""
+    """A gateway in front of ``provider``; ``sections``: of its settings, beside the server's own; core None: any."""
     port = free_port()
     settings = {
         "server": {"port": port, "workers": workers, **({"master_key": master_key} if master_key else {})},
@@ -53,7 +54,7 @@ def tallygate(
     config = scratch / f"{port}.yaml"
     config.write_text(json.dumps(settings))  # JSON is YAML
     command = [sys.executable, "-m", "tallygate.cli", "serve", "--config", str(config)]
-    with running(name, command, port=port, ready="/health", core=0, log=scratch / f"{port}.log") as server:
+    with running(name, command, port=port, ready="/health", core=core, log=scratch / f"{port}.log") as server:
         yield server
 
 
