@@ -64,6 +64,9 @@ _GEMINI_ACTIONS = {
 LLM_ROUTES = tuple({route.endpoint: route for route in (*_FIXED.values(), *_GEMINI_ACTIONS.values())}.values())
 """The routes that lead to a model, one for each endpoint."""
 
+LLM_PATHS = tuple(route.template for route in (*_FIXED.values(), *_GEMINI_ACTIONS.values()))
+"""The paths that lead to a model, as labels and settings have them."""
+
 UNMATCHED = "unmatched"
 """The path as a label when the gateway does not serve it."""
 

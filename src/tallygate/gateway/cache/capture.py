@@ -35,5 +35,5 @@ class Capture:
         return sum(map(len, self._pieces))
 
     def answer(self) -> Answer | None:
-        """What was relayed; None when it was too large."""
-        return Answer(self._headers, tuple(self._pieces)) if self._size <= self._limit else None
+        """What was relayed; None when it was too large, or nothing."""
+        return Answer(self._headers, tuple(self._pieces)) if self._pieces else None

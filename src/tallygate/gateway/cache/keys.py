@@ -45,8 +45,8 @@ class Keys:
         accept_encoding: the codings that the provider may use. keeps_credentials: whether the caller's own key goes on
         to the provider: then nobody else may have the answer.
         """
-        deployment, route, caller = exchange.deployment, exchange.route, exchange.caller
-        assert deployment is not None
+        target, route, caller = exchange.target, exchange.route, exchange.caller
+        assert target is not None
         assert route.wire is not None
         query: bytes = exchange.scope["query_string"]
         headers = sorted(
@@ -64,8 +64,7 @@ class Keys:
                 caller.user_id if caller is not None and self._per_user else "",
                 route.template,
                 route.wire.name,
-                deployment.provider.name,
-                deployment.model,
+                sorted([(place.deployment.provider.name, place.deployment.model) for place in target.places]),
                 query.decode("latin-1") if keeps_credentials else without_key(query),
                 accept_encoding,
                 headers,

@@ -15,6 +15,7 @@ from tallygate.gateway.dimensions import UNLISTED
 from tallygate.gateway.settling import settle
 
 if TYPE_CHECKING:
+    from tallygate.gateway.cache.answer import Answer
     from tallygate.gateway.cache.interface import Found, Store
     from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.parts import Parts
@@ -60,20 +61,18 @@ class Responses:
         found = await self._find(parts, exchange, asked)
         if found is None:
             return False
-        settle(parts, exchange)
-        await _replay(exchange, found)
+        await _replay(parts, exchange, found.answer)
         return True
 
     def keep(self, exchange: Exchange) -> None:
         """As ResponseCache.keep."""
-        capture, meter = exchange.capture, exchange.meter
-        if (
-            capture is None
-            or exchange.status != 200
-            or exchange.outcome != "completed"
-            or meter is None
-            or meter.usage is None
-        ):
+        capture, target, meter = exchange.capture, exchange.target, exchange.meter
+        if capture is None or target is None or exchange.status != 200 or exchange.outcome != "completed":
+            return
+        if meter is None or meter.usage is None or not meter.complete:
+            return
+        # What a fallback said is for this one time.
+        if all(place.deployment is not exchange.deployment for place in target.places):
             return
         answer = capture.answer()
         if answer is not None:
@@ -120,27 +119,29 @@ class Responses:
 
     async def _find(self, parts: Parts, exchange: Exchange, asked: Asked) -> Found | None:
         """The kept answer; where there is none, the exchange gets what it needs to keep one."""
-        deployment = exchange.deployment
-        assert deployment is not None
-        keeps_credentials = parts.forwards_credentials and not deployment.provider.has_key
-        # As it is dispatched: what must be edited comes uncompressed.
-        accepted = None if exchange.hides_usage else exchange.headers.get(b"accept-encoding")
-        exchange.more_headers = (BYPASS,)
+        target, said = exchange.target, exchange.more_headers
+        assert target is not None
+        exchange.more_headers = (*said, BYPASS)
         if not asked.allowed or len(exchange.body) > self._settings.largest_request:
             return None
+        keeps_credentials = parts.forwards_credentials and not all(
+            [place.deployment.provider.has_key for place in target.places]
+        )
+        # As it is dispatched: what must be edited comes uncompressed.
+        accepted = None if exchange.hides_usage else exchange.headers.get(b"accept-encoding")
         try:
             key = self._keys.of(exchange, parts.accept_encoding(accepted), keeps_credentials)
         except Unfit:
             return None
-        found = None
-        exchange.more_headers = (REFRESH,)
+        exchange.more_headers = (*said, MISS if asked.looks else REFRESH)
         if asked.looks:
             found = await self._store.get(key, asked.max_age)
             self._tally.cache_lookup(NAME, found is not None, self._route(exchange))
-            exchange.more_headers = (MISS,)
-        if found is None:
-            exchange.capture = Capture(key, self._settings.largest_answer)
-        return found
+            if found is not None:
+                exchange.more_headers = (*said, HIT, (b"age", b"%d" % found.age))
+                return found
+        exchange.capture = Capture(key, self._settings.largest_answer)
+        return None
 
     def _route(self, exchange: Exchange) -> str:
         """The logical route, as of the calls of this request."""
@@ -148,13 +149,13 @@ class Responses:
         return "" if value is None else self._routes.get(value, UNLISTED)
 
 
-async def _replay(exchange: Exchange, found: Found) -> None:
+async def _replay(parts: Parts, exchange: Exchange, answer: Answer) -> None:
     """Give the answer again as it was given first."""
-    answer = found.answer
-    exchange.more_headers = (HIT, (b"age", b"%d" % found.age))
-    await exchange.begin(200, answer.headers)
     last = len(answer.pieces) - 1
+    await exchange.begin(200, answer.headers)
     for index, piece in enumerate(answer.pieces):
-        if index % BREATH == BREATH - 1:
+        if index == last:
+            settle(parts, exchange)
+        elif index % BREATH == BREATH - 1:
             await asyncio.sleep(0)
         await exchange.write(piece, more=index < last)

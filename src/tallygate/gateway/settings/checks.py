@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tallygate.gateway.settings.caching import response_cache
 from tallygate.gateway.settings.models import DIMENSION_HEADERS, Settings
 from tallygate.gateway.settings.problems import NoProvider, Problem, did_you_mean, suggestion
 from tallygate.gateway.settings.routed import routed_models
@@ -254,5 +255,6 @@ CHECKS = (
     Check((("aliases",), ("providers",), ("models",)), aliases),
     Check((("models",), ("providers",), ("aliases",)), routed_models),
     Check((("prices",), ("providers",)), prices),
+    Check((("cache",), ("shared", "url")), response_cache),
     Check((("providers",),), somebody_to_ask, only_alone=True),
 )
