@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tallygate.gateway.state.interface import HoldAsk, Purse, WindowAsk
+from tallygate.gateway.state.rates import PerMinute
 
 if TYPE_CHECKING:
     from tallygate.gateway.caller import Allowance, Caller
@@ -47,19 +48,19 @@ class Subject:
 
         self.owner = owner
 
-        def key(kind: str) -> bytes:
-            return f"{owner}:{name}:{kind}".encode()
+        def window(kind: str, amount: int) -> WindowAsk:
+            return WindowAsk(PerMinute(amount).key_for(owner, name, kind).encode(), amount, 1)
 
         self.requests: tuple[WindowAsk, Limit] | None = None
         self.tokens: tuple[WindowAsk, Limit] | None = None
         self.concurrency: tuple[HoldAsk, Limit] | None = None
         if requests is not None:
-            self.requests = WindowAsk(key("requests"), requests, 1), Limit("requests", owner, whose, requests)
+            self.requests = window("requests", requests), Limit("requests", owner, whose, requests)
         if tokens is not None:
-            self.tokens = WindowAsk(key("tokens"), tokens, 0), Limit("tokens", owner, whose, tokens)
+            self.tokens = window("tokens", tokens), Limit("tokens", owner, whose, tokens)
         if concurrency is not None:
             limit = Limit("concurrency", owner, whose, concurrency)
-            self.concurrency = HoldAsk(key("concurrency"), concurrency, 1), limit
+            self.concurrency = HoldAsk(f"{owner}/{name}/concurrency".encode(), concurrency, 1), limit
 
     @property
     def limited(self) -> bool:

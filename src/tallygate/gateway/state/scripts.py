@@ -198,4 +198,13 @@ return left
 """Frees what a holder that is no longer alive holds, some at a time: KEYS: the list of holders, and where this one
 holds something; ARGV: who. Replies in how many places there is still something."""
 
-ALL = (ADMIT, SETTLE, RAISE, BEAT, FREE)
+PEEK = Script(
+    _WINDOW
+    + """
+local _, previous, current, left = window_at(redis.call('GET', KEYS[1]), tonumber(ARGV[1]))
+return {previous, current, left}
+"""
+)
+"""Replies what passed in the step before and in this one, and the milliseconds until it ends. ARGV: its length (ms)."""
+
+ALL = (ADMIT, SETTLE, RAISE, BEAT, FREE, PEEK)
