@@ -28,11 +28,12 @@ class Access:
 
     def check(self, headers: dict[bytes, bytes], query: bytes) -> None:
         """Let a request pass or raise Refusal(401). Gemini's clients may put the key into the query."""
-        if self._master_key is None:
-            return
-        presented = presented_key(headers, query)
-        if not hmac.compare_digest(presented, self._master_key):
+        if self._master_key is not None and not self.is_master(presented_key(headers, query)):
             raise Refusal(401, ErrorType.CALLER_AUTHENTICATION, WRONG)
+
+    def is_master(self, presented: bytes) -> bool:
+        """Whether this is the master key."""
+        return self._master_key is not None and hmac.compare_digest(presented, self._master_key)
 
     def scraping(self, scope: Scope, headers: dict[bytes, bytes]) -> Scope:
         """The request of a scraper: one that shows its key as callers may, as ``x-api-key``, shows a bearer token."""

@@ -26,7 +26,8 @@ _SECRET_KEY = re.compile(
     r"(^|[_-])(authorization|key|secret|password|passwd|token|cookie|credentials?)\Z", re.IGNORECASE
 )
 _SECRET_TEXT = re.compile(
-    r"(?P<bearer>\bbearer\s+)[^\s\"',;]+|(?P<query>[?&](?:api[_-]?)?key=)[^&\s\"']+|\bsk-[A-Za-z0-9_-]{8,}",
+    r"(?P<bearer>\bbearer\s+)[^\s\"',;]+|(?P<query>[?&](?:api[_-]?)?key=)[^&\s\"']+"
+    r"|\b(?:sk-[A-Za-z0-9_-]{8,}|tg-[A-Za-z0-9]{20,})",
     re.IGNORECASE,
 )
 
@@ -79,7 +80,7 @@ def log_start(settings: Settings, bound: Sequence[tuple[str, int]]) -> None:
         log.info("prometheus metrics enabled", endpoint=metrics.endpoint, prometheus_metrics_url=where)
     else:
         log.info("prometheus metrics disabled")
-    if settings.server.master_key is None:
+    if settings.server.master_key is None and not settings.accounts.enabled:
         log.warning(
             "no master key is set: whoever reaches this address can use the providers",
             mend="set TALLYGATE_MASTER_KEY, or server.master_key in the file",

@@ -98,17 +98,25 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
     router = Router(providers, settings.aliases, canonical_model, settings.models, failover.make_breaker)
     failover.seed(router.deployments, router.targets)
     services: list[Service] = []
-    database = usage = None
+    access = Access(
+        master_key.get_secret_value() if master_key else None,
+        secret.get_secret_value() if secret else None,
+    )
+    database = directory = usage = None
     if settings.accounts.enabled:
         # Imported where they are used: a gateway without accounts does without a database's modules.
+        from tallygate.gateway.accounts.directory import Directory
+        from tallygate.gateway.accounts.observing import Observer
         from tallygate.gateway.database import Database
         from tallygate.gateway.usage.ledger import Ledger
 
         database = Database(
             settings.accounts.url.get_secret_value(), connections=settings.accounts.database_connections, tally=tally
         )
-        services.append(database)
-        usage = Ledger(settings.shared.state_directory, database, settings.usage, tally)
+        state_directory = settings.shared.state_directory
+        directory = Directory(database, access, settings.accounts, state_directory, tally)
+        services += [database, directory, Observer(database, state_directory, tally)]
+        usage = Ledger(state_directory, database, settings.usage, tally)
         services.append(usage)
     gate = open_gate(settings, tally, database, usage)
     if gate is not None:
@@ -125,10 +133,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
         services.append(cache)
     return Parts(
         tally=tally,
-        access=Access(
-            master_key.get_secret_value() if master_key else None,
-            secret.get_secret_value() if secret else None,
-        ),
+        access=access,
         router=router,
         recording=Recording(tally, HeaderDimensions(settings.dimensions) if settings.dimensions else None),
         upstream=upstream,
@@ -137,6 +142,7 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
         forwards_credentials=forwards_credentials,
         database=database,
         gate=gate,
+        accounts=directory,
         usage=usage,
         cache=cache,
         services=services,

@@ -18,6 +18,7 @@ async def serve(parts: Parts, exchange: Exchange) -> None:
     """The way of one request. Raises Refusal and BadRequest (answered here), UpstreamError (the provider failed)."""
     await authenticate(parts, exchange)
     await read_request(parts, exchange)
+    check_model(exchange)
     choose_deployment(parts, exchange)
     if parts.usage is not None and parts.usage.full:
         raise no_room(parts.usage)
@@ -58,6 +59,14 @@ async def read_request(parts: Parts, exchange: Exchange) -> None:
         message = f"the request body did not arrive within {limits.body_seconds:g} s"
         raise Refusal(408, ErrorType.CALLER_INVALID_REQUEST, message) from None
     exchange.read_at = perf_counter()
+
+
+def check_model(exchange: Exchange) -> None:
+    """A key may be for some models only."""
+    caller, head = exchange.caller, exchange.head
+    if caller is not None and caller.models is not None and head is not None and head.model not in caller.models:
+        message = f"this API key may not ask for the model '{head.model[:200]}'"
+        raise Refusal(403, ErrorType.CALLER_PERMISSION, message)
 
 
 def choose_deployment(parts: Parts, exchange: Exchange) -> None:

@@ -74,11 +74,12 @@ class Recording:
     one call of the ledger; the facts are the same as those of a rough one.
     """
 
-    __slots__ = ("_dimensions", "_enabled", "_known", "_tally", "in_flight")
+    __slots__ = ("_dimensions", "_enabled", "_identified", "_known", "_tally", "in_flight")
 
     def __init__(self, tally: Tally, dimensions: HeaderDimensions | None = None) -> None:
         """dimensions: read from requests' headers, if any are configured."""
         self._tally, self._dimensions, self._enabled = tally, dimensions, tally.enabled
+        self._identified = tally.identities is not None
         self._known: dict[Labels, Batch] = {}
         self.in_flight: Callable[[int, int], None] = tally.tables[HTTPInFlight].row().add if tally.enabled else _nothing
         """Counts the requests being served: ``in_flight(NOW, 1)`` as one begins, ``in_flight(NOW, -1)`` at its end."""
@@ -92,6 +93,8 @@ class Recording:
         if batch is None:
             return NO_CALL
         dimensions = None if self._dimensions is None else self._dimensions.read(exchange.headers)
+        if self._identified:
+            dimensions = {**(dimensions or {}), **_identities(exchange)}
         if not dimensions:
             return batch.start()  # type: ignore[return-value]  # of the kind that its form makes
         wire = exchange.route.wire
@@ -180,6 +183,7 @@ class Recording:
                 stream=exchange.stream,
                 status_code=str(exchange.status),
                 error_type=exchange.error_type,
+                **(_identities(exchange) if self._identified else {}),
             )
         if route.wire is not None:
             record_phases(tally, exchange, ended_at)
@@ -224,3 +228,9 @@ def _record_call(exchange: Exchange, call: LLMCallTracker, ended_at: float) -> N
 
 def _nothing(measure: int, value: int) -> None:
     """Nobody counts."""
+
+
+def _identities(exchange: Exchange) -> dict[str, str]:
+    """Whose request it is, by the ids of the key and of its user; what is not turned on is left out of the facts."""
+    caller = exchange.caller
+    return {} if caller is None else {"user_id": caller.user_id, "api_key_id": caller.key_id}
