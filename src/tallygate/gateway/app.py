@@ -63,7 +63,10 @@ class App:
         began = perf_counter()
         error_type, extra = ErrorType.CALLER_INVALID_REQUEST, []
         try:
-            self._parts.access.check(headers, scope["query_string"])
+            if self._parts.accounts is None:
+                self._parts.access.check(headers, scope["query_string"])
+            else:
+                await self._parts.accounts.caller(headers, scope["query_string"])
         except Refusal as refusal:
             status, error_type, message = refusal.status, refusal.error_type, refusal.message
         else:
