@@ -1,6 +1,9 @@
 """The gateway as an ASGI application: paths to rooms."""
 
+from __future__ import annotations
+
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from tallygate.errors import ErrorType
 from tallygate.exposition.asgi import MetricsApp
@@ -13,6 +16,9 @@ from tallygate.gateway.settings import Settings
 from tallygate.gateway.tallying import open_tally
 from tallygate.runtime import RuntimeSampler
 from tallygate.tally import Tally
+
+if TYPE_CHECKING:
+    from tallygate.gateway.admin import AdminAPI
 
 HEALTHY = b'{"status":"ok"}'
 JSON = (b"content-type", b"application/json")
@@ -28,6 +34,12 @@ class App:
         self._sampler = RuntimeSampler(self.tally)
         self.metrics = MetricsApp(self.tally, authorize=self._parts.access.scrape_check)
         shown_here = settings.metrics.enabled and settings.metrics.listener is None
+        self._admin: AdminAPI | None = None
+        if settings.accounts.enabled and settings.accounts.admin_key is not None:
+            # Imported where it is used, as a database's modules are.
+            from tallygate.gateway.admin import open_admin
+
+            self._admin = open_admin(settings, self._parts, self.tally)
         self._metrics_path = settings.metrics.endpoint if shown_here else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,6 +60,8 @@ class App:
             await _tell_health(scope["method"], send)
         elif path == self._metrics_path:
             await self.metrics(self._parts.access.scraping(scope, headers), receive, send)
+        elif self._admin is not None and (path == "/admin" or path.startswith("/admin/")):
+            await self._admin(scope, receive, send)
         else:
             await self._refuse(route or unmatched(path, headers), scope, send, headers)
 

@@ -16,6 +16,7 @@ from tallygate.gateway.settings.tree import Tree
 
 API_PATHS = ("/v1", "/v1beta", "/p", "/health", "/admin", "/api")
 """What the gateway serves, or will, under its own port; the metrics cannot be there."""
+SHORTEST_ADMIN_KEY = 20
 LABEL_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 METRICS_PATH = re.compile(r"(/[A-Za-z0-9_~!$&'()*+,;=:@-][A-Za-z0-9._~!$&'()*+,;=:@-]*)+\Z")
 CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "api-key"})
@@ -81,6 +82,19 @@ def upstream(settings: Settings, tree: Tree) -> Found:
         read_authorities(str(file), "ca_file")
     except TLSFileError as error:
         yield tree.problem(("upstream", error.name), error.problem, error.mend, value=False)
+
+
+def admin(settings: Settings, tree: Tree) -> Found:
+    accounts, at = settings.accounts, ("accounts", "admin_key")
+    if accounts.admin_key is None:
+        return
+    if not accounts.enabled:
+        yield tree.problem(at, "is set, but there are no accounts", "set accounts.enabled = true, or remove it")
+    if len(accounts.admin_key.get_secret_value()) < SHORTEST_ADMIN_KEY:
+        problem = f"is shorter than {SHORTEST_ADMIN_KEY} characters, so it could be guessed"
+        yield tree.problem(at, problem, "make one with `openssl rand -hex 32`")
+    if settings.server.master_key is not None and settings.server.master_key == accounts.admin_key:
+        yield tree.problem(at, "is the master key too, which callers know", "make another for each")
 
 
 def labels(settings: Settings, tree: Tree) -> Found:
@@ -247,6 +261,7 @@ CHECKS = (
     Check((("metrics", "listener"), ("server", "port")), listener),
     Check((("server", "tls"), ("metrics", "listener")), tls),
     Check((("upstream",),), upstream),
+    Check((("accounts",), ("server", "master_key")), admin),
     Check((("metrics", "labels"),), labels),
     Check((("metrics", "identities"),), identities),
     Check((("metrics", "dialects"),), dialects),
