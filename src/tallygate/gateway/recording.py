@@ -200,7 +200,7 @@ class Recording:
 def _record_call(exchange: Exchange, call: LLMCallTracker, ended_at: float) -> None:
     status_code = exchange.upstream_status or (CLIENT_GONE if exchange.outcome == "cancelled" else UNANSWERED)
     to_headers = exchange.headers_at - exchange.dispatched_at if exchange.upstream_status else None
-    if exchange.error_type == ErrorType.PROVIDER_RATE_LIMIT:
+    if exchange.error_type == ErrorType.PROVIDER_RATE_LIMIT and exchange.asked_at:
         call.rate_limited()
     if to_headers is not None:
         call.headers(to_headers)

@@ -270,6 +270,9 @@ class Attempts:
             timeouts = replace(timeouts, total=min(timeouts.total, max(self._left(), 0.001)))
             return await ask(self._parts, exchange, deployment, timeouts, keep_credentials=keep)
         except UpstreamError as problem:
+            if problem.error_type is ErrorType.PROVIDER_TIMEOUT and self._left() <= 0:
+                total = self._first.provider.timeouts.total
+                return UpstreamError(problem.error_type, f"{trail.made} attempts did not succeed within {total:g} s")
             return problem
         except BaseException:
             if deployment.breaker is not None:
