@@ -10,6 +10,7 @@ import lmdb
 import structlog
 
 from tallygate.gateway.state import holds as records
+from tallygate.gateway.state.comparing import Comparing
 from tallygate.gateway.state.environment import THIS_BOOT, Database, Environment, StateError, Transaction
 from tallygate.gateway.state.interface import (
     WINDOW_SECONDS,
@@ -60,7 +61,8 @@ class LocalStore:
         clock: Callable[[], int] = _milliseconds,
     ) -> None:
         """environment: closed with the store. spent: asked about purses that it does not know. clock: milliseconds."""
-        self._environment, self._spent, self._clock = environment, spent, clock
+        self._environment, self._clock = environment, clock
+        self._comparing = Comparing(spent, self._raise)
         self.windows = environment.database(WINDOWS)
         self._holds = environment.database(HOLDS)
         self._worker: Worker | None = None
@@ -78,9 +80,11 @@ class LocalStore:
         except (lmdb.Error, OSError) as problem:
             raise StateError(f"cannot use the state in {self._environment.directory}: {problem}") from problem
         self._looking = asyncio.create_task(self._keep_looking())
+        self._comparing.start()
 
     async def close(self) -> None:
         """Leave; what is still held is free."""
+        await self._comparing.close()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
@@ -96,11 +100,16 @@ class LocalStore:
         try:
             answer = self._admit(windows, holds)
             while isinstance(answer, list):
-                await self._ask(answer)
+                for purse in answer:
+                    await self._comparing.begin(purse)
                 answer = self._admit(windows, holds)
-            return answer
         except (lmdb.Error, StateError) as problem:
+            self._comparing.missed()
             raise StateAway(str(problem)) from problem
+        for hold in holds:
+            if hold[3] is not None:
+                self._comparing.met(hold[0], hold[3])
+        return answer
 
     def _admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused | list[Purse]:
         """Or the purses that are not known."""
@@ -150,16 +159,13 @@ class LocalStore:
                 put(key, value, db=database)
         return Granted(states, step, self._holder)
 
-    async def _ask(self, purses: list[Purse]) -> None:
-        """Begin purses with what was spent before this machine's state knew of them."""
-        assert self._spent is not None
-        try:
-            known = {purse.key: await self._spent.spent(purse) for purse in purses}
-        except Exception as problem:
-            raise StateAway(f"what was spent is not known: {problem}") from problem
+    async def _raise(self, purse: Purse, spent: int) -> None:
         with self._environment.write() as transaction:
-            for key, spent in known.items():
-                transaction.put(key, records.pack([min(spent, records.MOST)]), overwrite=False, db=self._holds)
+            record = transaction.get(purse.key, db=self._holds)
+            values = [0] if record is None else records.unpack(record)
+            if record is None or spent > values[0]:
+                values[0] = min(spent, records.MOST)
+                transaction.put(purse.key, records.pack(values), db=self._holds)
 
     def settle(
         self,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import deque
 
 import structlog
 
+from tallygate.gateway.state.comparing import Comparing
 from tallygate.gateway.state.environment import Transaction
 from tallygate.gateway.state.interface import (
     WINDOW_SECONDS,
@@ -32,11 +32,6 @@ HOLDERS, HOLDER = PREFIX + b"holders", PREFIX + b"holder:"
 BEAT_SECONDS = 5.0
 LEASE_SECONDS = 15.0
 """How long a holder counts as alive after its last beat; what it held is free at the next beat of another."""
-AGAIN_SECONDS = 10.0
-"""When a purse is compared with what was spent for the second time: by then all that was under way is written."""
-RAISED_AT_ONCE = 50
-"""Purses that are compared in a second."""
-MOST_COMPARED = 100_000
 
 
 class RemoteStore:
@@ -51,27 +46,28 @@ class RemoteStore:
 
     def __init__(self, url: str, timeout: float, spent: SpentSource | None = None) -> None:
         """spent: asked about purses that the server does not know, or may not know all of. Raises AddressError."""
-        self._redis, self._spent = Redis(url, timeout, "shared store of limits", ALL), spent
+        self._redis = Redis(url, timeout, "shared store of limits", ALL)
+        self._comparing = Comparing(spent, self._raise)
         self._name, self._losses = secrets.token_hex(8), 0
         self._holder = b""
         self._going_on: dict[bytes, int] = {}
         """How many calls are going on for which a name holds something."""
-        self._compared: dict[bytes, int] = {}
-        self._to_compare: deque[tuple[float, Purse]] = deque()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._beating: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect. Raises StoreRefused."""
         await self._redis.start()
         self._take_name()
-        self._tasks = [asyncio.create_task(self._beat()), asyncio.create_task(self._compare())]
+        self._beating = asyncio.create_task(self._beat())
+        self._comparing.start()
 
     async def close(self) -> None:
         """Leave; what is still held is free."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._comparing.close()
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait([self._beating])
+            self._beating = None
         try:
             if self._redis.connected:
                 for holder in self._going_on:
@@ -107,7 +103,10 @@ class RemoteStore:
                 reply = await self._redis.run(ADMIT, keys, arguments, late)
                 if reply[0] != 2:
                     break
-                await self._seed([holds[place].purse for place in reply[1:]])
+                for place in reply[1:]:
+                    purse = holds[place].purse
+                    assert purse is not None
+                    await self._comparing.begin(purse)
         except (StoreAway, StoreRefused) as problem:
             raise StateAway(str(problem)) from problem
         if reply[0] == 1:
@@ -115,8 +114,8 @@ class RemoteStore:
             return Refused(which, remaining, None if wait < 0 else wait / 1000, reset / 1000)
         self._going_on[holder] = self._going_on.get(holder, 0) + 1
         for hold in holds:
-            if hold[3] is not None and self._compared.get(hold[0]) != self._losses:
-                self._note(hold[0], hold[3])
+            if hold[3] is not None:
+                self._comparing.met(hold[0], hold[3])
         return _granted(reply, holder)
 
     def settle(
@@ -144,7 +143,9 @@ class RemoteStore:
         """Hold in a new name, which is known to be alive before anything is held in it."""
         if not self._going_on.get(self._holder):
             self._going_on.pop(self._holder, None)
-        self._losses = self._redis.losses
+        if self._losses != self._redis.losses:
+            self._losses = self._redis.losses
+            self._comparing.missed()
         self._holder = f"{self._name}.{self._losses}".encode()
         self._going_on.setdefault(self._holder, 0)
         self._redis.send_script(BEAT, [HOLDERS], [int(LEASE_SECONDS * 1000), self._holder])
@@ -168,43 +169,8 @@ class RemoteStore:
         while await self._redis.run(FREE, [HOLDERS, HOLDER + holder], [holder]):
             pass
 
-    async def _seed(self, purses: list[Purse | None]) -> None:
-        """Begin purses with what was spent. Raises StateAway, StoreAway, StoreRefused."""
-        for purse in purses:
-            assert purse is not None
-            await self._redis.run(RAISE, [PREFIX + purse.key], [await self._spent_by(purse)])
-
-    async def _spent_by(self, purse: Purse) -> int:
-        assert self._spent is not None
-        try:
-            return await self._spent.spent(purse)
-        except Exception as problem:
-            raise StateAway(f"what was spent is not known: {problem}") from problem
-
-    def _note(self, key: bytes, purse: Purse) -> None:
-        """Compare a purse with what was spent: soon, and once more."""
-        if len(self._compared) >= MOST_COMPARED:
-            self._compared.clear()
-        self._compared[key] = self._losses
-        self._to_compare.append((0.0, purse))
-
-    async def _compare(self) -> None:
-        """Raise purses of which the server missed something."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(1.0)
-            for _ in range(min(len(self._to_compare), RAISED_AT_ONCE)):
-                due, purse = self._to_compare[0]
-                if due > loop.time():
-                    break
-                self._to_compare.popleft()
-                try:
-                    await self._redis.run(RAISE, [PREFIX + purse.key], [await self._spent_by(purse)])
-                except (StateAway, StoreAway, StoreRefused):
-                    self._to_compare.append((loop.time() + AGAIN_SECONDS, purse))
-                    break
-                if not due:
-                    self._to_compare.append((loop.time() + AGAIN_SECONDS, purse))
+    async def _raise(self, purse: Purse, spent: int) -> None:
+        await self._redis.run(RAISE, [PREFIX + purse.key], [spent])
 
 
 def _granted(reply: list[int], holder: bytes) -> Granted:
