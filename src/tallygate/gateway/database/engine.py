@@ -54,6 +54,10 @@ class Database:
 
         with told_at_start(self.shown):
             await migrate(self._url)
+            # With the first connection SQLAlchemy asks the server about itself: these are no statements of ours.
+            async with self._engine.connect():
+                pass
+            await self._engine.dispose()
         if self._tally is not None and self._tally.enabled:
             engine = self._engine.sync_engine
             self._instrumentation = instrument.sqlalchemy(engine, queries=registry_for(engine), tally=self._tally)

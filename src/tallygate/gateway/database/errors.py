@@ -21,8 +21,9 @@ MENDS = {
     "28P01": "mend its user or password",
     "3D000": "create it, or mend its name",
     "42501": "grant its user the right to create tables in it",
+    "file is not a database": "name another file, or restore a backup",
 }
-"""What mends a refusal of PostgreSQL's, by its code."""
+"""What mends a refusal, by PostgreSQL's code or SQLite's words."""
 AWAY_CLASSES = ("08", "53", "57P", "58", "25006")
 """Beginnings of PostgreSQL's codes: connection failures, no resources, shutting down, system errors, a read-only
 standby."""
@@ -54,7 +55,7 @@ def told_at_start(shown: str) -> Iterator[None]:
         raise DatabaseAway(f"{setting}: cannot be reached: {cause}; start the database or mend the address") from None
     except exc.DBAPIError as problem:
         code, cause = code_of(problem), reason(problem.orig or problem)
-        mend = MENDS.get(code or "", "see the documentation of accounts")
+        mend = MENDS.get(code or cause, "see docs/accounts.md")
         raise DatabaseError(f"{setting}: {cause}; {mend}") from None
 
 
