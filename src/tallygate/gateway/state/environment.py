@@ -45,6 +45,7 @@ RESERVE = 32 * 1024 * 1024
 RESERVE_EVERY = 256
 """Transactions after which it is looked whether enough is reserved."""
 SALVAGE_SECONDS = 120.0
+BROKEN = (lmdb.InvalidError, lmdb.CorruptedError, lmdb.PageNotFoundError)
 
 Database: TypeAlias = lmdb._Database
 Transaction: TypeAlias = "lmdb.Transaction[bytes]"
@@ -216,13 +217,12 @@ def _open(directory: Path, size: int) -> lmdb.Environment:
             metasync=False,
             readahead=False,
         )
-    except lmdb.VersionMismatchError as problem:
-        mend = "start the version that made it, or move it away: calls in it that are not in the database are then lost"
-        raise StateError(f"{path} was made by another version of LMDB; {mend}") from problem
     except lmdb.Error as problem:
-        if isinstance(problem, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.PageNotFoundError)):
-            raise StateError(f"{path} is broken and in use ({problem}); stop all gateways that use it") from problem
-        raise StateError(f"cannot open {path}: {problem}") from problem
+        what = str(problem).removeprefix(f"{path}: ")
+        if isinstance(problem, BROKEN):
+            raise StateError(f"{path} is broken and in use ({what}); stop all gateways that use it") from problem
+        mend = "start the version that made it, or move it away: calls in it that are not in the database are then lost"
+        raise StateError(f"cannot open {path}: {what}; {mend}") from problem
     environment.reader_check()
     return environment
 
@@ -238,7 +238,7 @@ def _mend(directory: Path, size: int) -> None:
             _open(directory, size).close()
             return
         except StateError as problem:
-            if not isinstance(problem.__cause__, (lmdb.InvalidError, lmdb.CorruptedError, lmdb.PageNotFoundError)):
+            if not isinstance(problem.__cause__, BROKEN):
                 raise
     (directory / LOCK_FILE).unlink(missing_ok=True)
     aside = path.with_name(f"{FILE}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.broken")

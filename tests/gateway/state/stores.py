@@ -1,0 +1,54 @@
+"""Stores of limits, and what tests ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from tallygate.gateway.state.interface import Granted, HoldAsk, Purse, Refused, WindowAsk
+from tallygate.gateway.state.local import LocalStore
+from tallygate.gateway.state.remote import RemoteStore
+
+AnyStore = LocalStore | RemoteStore
+Another = Callable[[], Awaitable[AnyStore]]
+
+CREDITS = Purse("user", "u1")
+
+
+class Books:
+    """What was spent, as the database would know."""
+
+    def __init__(self) -> None:
+        self.known: dict[Purse, int] = {}
+        self.asked: list[Purse] = []
+        self.problem: Exception | None = None
+
+    async def spent(self, purse: Purse) -> int:
+        self.asked.append(purse)
+        if self.problem is not None:
+            raise self.problem
+        return self.known.get(purse, 0)
+
+
+def window(name: str, limit: int, amount: int = 1) -> WindowAsk:
+    return WindowAsk(name.encode(), limit, amount)
+
+
+def place(name: str, limit: int) -> HoldAsk:
+    return HoldAsk(name.encode(), limit, 1)
+
+
+def money(limit: int, amount: int, purse: Purse = CREDITS) -> HoldAsk:
+    return HoldAsk(purse.key, limit, amount, purse)
+
+
+async def granted(store: AnyStore, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted:
+    answer = await store.admit(windows, holds)
+    assert isinstance(answer, Granted), answer
+    return answer
+
+
+async def refused(store: AnyStore, windows: list[WindowAsk], holds: list[HoldAsk]) -> tuple[int, int]:
+    """Which one refused, and what is left of it."""
+    answer = await store.admit(windows, holds)
+    assert isinstance(answer, Refused), answer
+    return answer.which, answer.remaining
