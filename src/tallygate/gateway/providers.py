@@ -45,7 +45,7 @@ class Provider:
         self.reachable = True
         """False when it did not answer the last probe."""
         self._probe_path = settings.probe_path
-        self._base = str(settings.base_url).rstrip("/")
+        self.base = str(settings.base_url).rstrip("/")
         self._api_version = settings.api_version
         self._key = settings.api_key.get_secret_value() if settings.api_key else None
         self._added = [
@@ -87,18 +87,18 @@ class Provider:
             path = path.replace("{model}", quote(model, safe=PLAIN))
         match self.kind:
             case "anthropic":
-                url = f"{self._base}/v1{path}"
+                url = f"{self.base}/v1{path}"
             case "gemini":
-                url = f"{self._base}/{route.version}{path}"
+                url = f"{self.base}/{route.version}{path}"
             case "azure" if self._api_version and route.wire is None:
-                url = f"{self._base}/openai{path}?api-version={self._api_version}"
+                url = f"{self.base}/openai{path}?api-version={self._api_version}"
             case "azure" if self._api_version and path != "/responses":
-                deployment = f"{self._base}/openai/deployments/{quote(model, safe=PLAIN)}"
+                deployment = f"{self.base}/openai/deployments/{quote(model, safe=PLAIN)}"
                 url = f"{deployment}{path}?api-version={self._api_version}"
             case "azure":
-                url = f"{self._base}/openai/v1{path}"
+                url = f"{self.base}/openai/v1{path}"
             case _:
-                url = f"{self._base}{path}"
+                url = f"{self.base}{path}"
         if query:
             keep = keep_credentials and self._key is None
             forwarded = query.decode("latin-1") if keep else without_key(query)
@@ -129,7 +129,7 @@ class Provider:
         if self.kind == "anthropic" and b"anthropic-version" not in self._replaced:
             headers.append((b"anthropic-version", b"2023-06-01"))
         if self._probe_path is not None:
-            return self._base + self._probe_path, headers
+            return self.base + self._probe_path, headers
         route = Route("", self.kind, "/models", method="GET")
         return self.url(route, "", b"", keep_credentials=False), headers
 

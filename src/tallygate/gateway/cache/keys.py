@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tallygate.gateway.exchange import Exchange
+    from tallygate.gateway.failover.deployments import Deployment
 
 FAMILIES = (b"anthropic-", b"openai-", b"x-goog-", b"x-ms-")
 """Request headers of providers: they choose features, versions, projects."""
@@ -64,7 +65,7 @@ class Keys:
                 caller.user_id if caller is not None and self._per_user else "",
                 route.template,
                 route.wire.name,
-                sorted([(place.deployment.provider.name, place.deployment.model) for place in target.places]),
+                sorted([_address(place.deployment) for place in target.places]),
                 query.decode("latin-1") if keeps_credentials else without_key(query),
                 accept_encoding,
                 headers,
@@ -79,3 +80,9 @@ class Keys:
         if form is None:
             form = self._forms[digest] = sha256(normal_form(body, STATEFUL).encode()).digest()
         return form
+
+
+def _address(deployment: Deployment) -> tuple[str, str, str]:
+    """Where a deployment is: the same names may stand for something else in the settings of another gateway."""
+    provider = deployment.provider
+    return provider.name, provider.base, deployment.model

@@ -125,7 +125,7 @@ class Responses:
         if not asked.allowed or len(exchange.body) > self._settings.largest_request:
             return None
         keeps_credentials = parts.forwards_credentials and not all(
-            [place.deployment.provider.has_key for place in target.places]
+            place.deployment.provider.has_key for place in target.places
         )
         # As it is dispatched: what must be edited comes uncompressed.
         accepted = None if exchange.hides_usage else exchange.headers.get(b"accept-encoding")
