@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,23 @@ async def test_purge() -> None:
     await store.purge()
     assert await store.get(key(1), None) is None
     assert await store.fill() == (0, 0)
+
+
+async def test_a_purge_reaches_the_other_workers_of_the_machine(tmp_path: Path) -> None:
+    one, other = [MemoryStore(10_000, 60, directory=tmp_path / "state") for _ in range(2)]
+    for store in (one, other):
+        await store.start()
+        store.put(key(1), answer("one"))
+    await one.purge()
+    assert [await store.fill() for store in (one, other)] == [(0, 0), (0, 0)]
+    for store in (one, other):
+        store.put(key(1), answer("one"))
+    await other.purge()
+    other.put(key(2), answer("two"))
+    assert await one.get(key(1), None) is None
+    assert await other.get(key(2), None) is not None
+    for store in (one, other):
+        await store.close()
 
 
 @pytest.mark.parametrize("idle", [None, 3.0])

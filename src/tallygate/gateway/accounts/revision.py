@@ -19,9 +19,10 @@ _NUMBER: Final = struct.Struct("=q")
 class RevisionFile:
     """The file, open for reading and writing, made when it is not there. Raises OSError."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = NAME) -> None:
+        """name: of the file, where another revision than that of the accounts is meant."""
         directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.ftruncate(descriptor, _NUMBER.size)
             self._memory = mmap.mmap(descriptor, _NUMBER.size)

@@ -24,7 +24,10 @@ class ResponseCache(Protocol):
         """Keep what was captured, if it is a whole and good answer. Never waits, never raises."""
 
     async def purge(self) -> None:
-        """Forget all answers, in all workers. Raises StoreAway when the store cannot be reached."""
+        """Forget all answers: those of all workers of this machine, or of all who share the store.
+
+        Raises StoreAway or StoreRefused when the shared store cannot do so.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +66,4 @@ class Store(Protocol):
         """What it holds now, less what has expired; None when it is not this worker's to tell."""
 
     async def purge(self) -> None:
-        """Forget all. Raises StoreAway."""
+        """Forget all. Raises StoreAway, StoreRefused."""

@@ -42,5 +42,7 @@ def open_cache(settings: Settings, tally: Tally) -> Responses | None:
         redis = Redis(settings.shared.url.get_secret_value(), settings.shared.timeout_seconds, "response cache")
         store = SharedStore(redis, cache.capacity, cache.time_to_live_seconds, cache.time_to_idle_seconds, failed)
     else:
-        store = MemoryStore(cache.capacity, cache.time_to_live_seconds, cache.time_to_idle_seconds)
+        # Without accounts there is nobody who could have all forgotten, and no need for the directory.
+        directory = settings.shared.state_directory if settings.accounts.enabled else None
+        store = MemoryStore(cache.capacity, cache.time_to_live_seconds, cache.time_to_idle_seconds, directory=directory)
     return Responses(cache, store, tally, settings.dimensions.get("route"))
