@@ -19,7 +19,7 @@ class Keys:
     """Secrets of keys."""
 
     many: list[str]
-    """16 keys of 4 users, with credits, budgets, and limits of requests, tokens and concurrency."""
+    """16 keys of 4 users: prepaid credits, and limits of requests and tokens per minute for keys and for users."""
     slow: str
     """One that may ask 60 times a minute."""
 
@@ -42,17 +42,11 @@ async def _make_keys(url: str) -> Keys:
                 prepaid=True,
                 requests_per_minute=MUCH,
                 tokens_per_minute=MUCH,
-                monthly_budget=CREDIT_USD * UNITS_PER_USD,
             )
             await accounts.grant(user.id, CREDIT_USD * UNITS_PER_USD)
             for turn in range(KEYS):
                 key = await accounts.create_key(
-                    user.id,
-                    name=f"key {turn}",
-                    requests_per_minute=MUCH,
-                    tokens_per_minute=MUCH,
-                    concurrency=10_000,
-                    daily_budget=CREDIT_USD * UNITS_PER_USD,
+                    user.id, name=f"key {turn}", requests_per_minute=MUCH, tokens_per_minute=MUCH
                 )
                 secrets.append(key.secret)
         slow = await accounts.create_key("team 0", name="slow", requests_per_minute=60)
