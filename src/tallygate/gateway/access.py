@@ -19,11 +19,11 @@ WRONG = "invalid API key"
 
 
 class Access:
-    """Compares what a request presents with the configured keys, in constant time."""
+    """Compares what a request presents with the configured keys, in constant time. Admins may read the metrics too."""
 
-    def __init__(self, master_key: str | None, metrics_secret: str | None) -> None:
+    def __init__(self, master_key: str | None, metrics_secret: str | None, admin_key: str | None = None) -> None:
         self._master_key = master_key.encode() if master_key else None
-        scrapers = (metrics_secret, master_key)
+        scrapers = (metrics_secret, master_key, admin_key)
         self._scrape_keys = tuple(key.encode() for key in scrapers if key)
 
     def check(self, headers: dict[bytes, bytes], query: bytes) -> None:

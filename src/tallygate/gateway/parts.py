@@ -98,10 +98,8 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
     router = Router(providers, settings.aliases, canonical_model, settings.models, failover.make_breaker)
     failover.seed(router.deployments, router.targets)
     services: list[Service] = []
-    access = Access(
-        master_key.get_secret_value() if master_key else None,
-        secret.get_secret_value() if secret else None,
-    )
+    admin_key = settings.accounts.admin_key if settings.accounts.enabled else None
+    access = Access(*[key.get_secret_value() if key else None for key in (master_key, secret, admin_key)])
     database = directory = usage = None
     if settings.accounts.enabled:
         # Imported where they are used: a gateway without accounts does without a database's modules.

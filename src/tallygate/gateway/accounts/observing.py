@@ -60,16 +60,21 @@ class Observer:
 
     async def _go_on(self) -> None:
         while True:
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                await self.count()
-            except BlockingIOError:
-                pass  # another worker does it
-            except DatabaseAway:
-                pass  # the directory says so, once
-            except Exception:
-                log.exception("the accounts could not be counted")
+            await self.turn()
             await asyncio.sleep(SECONDS)
+
+    async def turn(self) -> None:
+        """Count, if it is this worker that does."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        try:
+            await self.count()
+        except DatabaseAway:
+            log.debug("the accounts could not be counted: their database is away")
+        except Exception:
+            log.exception("the accounts could not be counted")
 
     async def count(self) -> None:
         """Count now. Raises DatabaseAway."""
