@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from schemathesis import AuthContext, Case
 
+from tallygate.gateway.admin.app import OPERATIONS
 from tallygate.gateway.admin.openapi import openapi
-from tallygate.gateway.admin.operations import OPERATIONS
 from tests.gateway.admin.asking import ADMIN_KEY, Admin, administered
 from tests.gateway.threads import in_a_thread
 

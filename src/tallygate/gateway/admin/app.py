@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
+from tallygate.gateway.accounts.directory import Directory
 from tallygate.gateway.accounts.problems import AccountError
 from tallygate.gateway.accounts.service import AccountService
+from tallygate.gateway.admin import operations, usage
 from tallygate.gateway.admin.guard import Guard
 from tallygate.gateway.admin.openapi import openapi
-from tallygate.gateway.admin.operations import OPERATIONS, Asked, Operation
+from tallygate.gateway.admin.operations import Asked, Operation
 from tallygate.gateway.admin.problems import MEDIA_TYPE, Headers, Refused, database_away, refused_by_accounts
 from tallygate.gateway.admin.reading import body_as, query_as
 from tallygate.gateway.database import DatabaseAway
 from tallygate.gateway.exchange import Receive, Scope, Send
 from tallygate.gateway.server import BodyTimeout, BodyTooLarge, ClientGone, read_body
+from tallygate.gateway.usage.ledger import Ledger
+from tallygate.gateway.usage.reports import Reports
 
 if TYPE_CHECKING:
     from tallygate.gateway.parts import Parts
     from tallygate.gateway.settings import Settings
     from tallygate.tally import Tally
 
+OPERATIONS = (*operations.OPERATIONS, *usage.OPERATIONS)
 log = structlog.get_logger("tallygate.gateway")
 
 DOCUMENT = "/admin/openapi.json"
@@ -43,8 +48,15 @@ def open_admin(settings: Settings, parts: Parts, tally: Tally) -> AdminAPI | Non
     key = settings.accounts.admin_key
     if key is None or parts.database is None:
         return None
-    accounts = AccountService(parts.database)
-    return AdminAPI(key.get_secret_value(), accounts, tally, settings.limits.body_seconds)
+    database, directory, ledger = parts.database, parts.accounts, parts.usage
+    tell: Callable[[int], None] = directory.tell if isinstance(directory, Directory) else lambda revision: None
+    return AdminAPI(
+        key.get_secret_value(),
+        AccountService(database, changed=tell),
+        lambda: Reports(database, ledger.spool if isinstance(ledger, Ledger) else None),
+        tally,
+        settings.limits.body_seconds,
+    )
 
 
 class Place:
@@ -61,8 +73,12 @@ class Place:
 class AdminAPI:
     """Everything below ``/admin``; each request needs the admin key."""
 
-    def __init__(self, key: str, accounts: AccountService, tally: Tally, body_seconds: float) -> None:
-        self._guard, self._accounts, self._tally, self._body_seconds = Guard(key), accounts, tally, body_seconds
+    def __init__(
+        self, key: str, accounts: AccountService, reports: Callable[[], Reports], tally: Tally, body_seconds: float
+    ) -> None:
+        """reports: called for each request, as the ledger opens its queue when it starts."""
+        self._guard, self._accounts, self._reports = Guard(key), accounts, reports
+        self._tally, self._body_seconds = tally, body_seconds
         self._document = msgspec.json.encode(openapi(OPERATIONS))
         self._places = [Place(path, OPERATIONS) for path in dict.fromkeys(one.path for one in OPERATIONS)]
 
@@ -145,7 +161,7 @@ class AdminAPI:
         once = None
         if operation.idempotent and (given := request.headers.get(b"idempotency-key")) is not None:
             once = given.decode("utf-8", "replace")
-        return Asked(self._accounts, path, query, body, once)
+        return Asked(self._accounts, self._reports(), path, query, body, once)
 
 
 class _Request:

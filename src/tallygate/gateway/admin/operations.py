@@ -1,4 +1,4 @@
-"""What the admin API can do: one Operation each, from which both the routes and the OpenAPI document are made."""
+"""What can be done with users, keys and credits: Operations, of which both routes and the OpenAPI document are made."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.admin import schemas
 from tallygate.gateway.admin.reading import fields_of
 from tallygate.gateway.admin.telling import told_credit, told_grant, told_key, told_new_key, told_user
+from tallygate.gateway.usage.reports import Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Asked:
     """A request, read."""
 
     accounts: AccountService
+    reports: Reports
     path: dict[str, str]
     query: Any
     """As the operation's ``query``; None where it has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -12,9 +13,14 @@ from tallygate.gateway.accounts import fields
 from tallygate.gateway.accounts.money import units_of
 from tallygate.gateway.accounts.problems import Invalid
 from tallygate.gateway.admin.problems import Check, Refused, refused_by_schema
+from tallygate.gateway.settings.problems import suggestion
+from tallygate.gateway.usage.reports import GROUPS
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+NUMBERS = ("limit", "before")
+"""Parameters of queries that are whole numbers."""
+NUMBER = re.compile(r"[0-9]{1,19}")
 MONEY = ("daily_budget", "monthly_budget")
 """Fields of inputs that are USD there and units of 10^-11 USD in the accounts."""
 
@@ -25,9 +31,9 @@ def _amount(field: str, value: Any) -> int:
     raise Invalid(field, value, "is no text", 'write USD in quotes, as in "12.50"')
 
 
-def _limit(field: str, value: Any) -> int:
-    """In a query everything is text."""
-    return fields.limit(field, int(value) if isinstance(value, str) and value.isdecimal() else value)
+def _group(field: str, value: Any) -> None:
+    if value not in GROUPS:
+        raise Invalid(field, value, f"is none of {', '.join(GROUPS)}", suggestion(str(value), GROUPS))
 
 
 CHECKS: Mapping[str, Check] = {
@@ -36,8 +42,9 @@ CHECKS: Mapping[str, Check] = {
     **dict.fromkeys((*MONEY, "amount"), _amount),
     "note": fields.note,
     "grace_seconds": fields.grace,
-    "limit": _limit,
+    "limit": fields.limit,
     "after": fields.cursor,
+    "by": _group,
 }
 
 
@@ -57,13 +64,14 @@ def body_as(kind: type[T], body: bytes) -> T:
 
 def query_as(kind: type[T], query: bytes) -> T:
     """A query as this struct; each parameter once. Raises Refused(400)."""
-    given: dict[str, str] = {}
+    given: dict[str, str | int] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name in given:
             raise Refused(400, f"{name[:50]}: is there twice; leave one", field=name[:50], mend="leave one")
-        given[name] = value
+        # In a query everything is text.
+        given[name] = int(value) if name in NUMBERS and NUMBER.fullmatch(value) else value
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
         raise refused_by_schema(error, given, kind, CHECKS) from None
 

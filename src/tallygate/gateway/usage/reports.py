@@ -180,8 +180,9 @@ class Reports:
             if condition is not None:
                 statement = statement.where(condition)
         async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
+            # First who waits: what is written meanwhile is told of twice, not left out of both.
             waiting = self._waiting(await connection.execute(WAITING))
+            rows = (await connection.execute(statement)).all()
         sums = [row[2:] for row in rows]
         total = _totals([sum(column) for column in zip(*sums, strict=True)] or [0] * len(_COUNTS))
         lines = [Line(str(row[0]), row[1], _totals(row[2:])) for row in rows]
@@ -248,5 +249,5 @@ def _call(row: Mapping[Any, Any]) -> Call:
 
 
 def _number(moment: datetime) -> int:
-    """The number that a call has that ends at this moment."""
-    return int(moment.timestamp() * 1_000_000) * 1000
+    """The number that a call has that ends at this moment, as far as the column can hold it."""
+    return max(0, min(int(moment.timestamp() * 1_000_000) * 1000, 2**63 - 1))
