@@ -7,10 +7,8 @@ import pytest
 import pytest_asyncio
 
 from tallygate.gateway.state.environment import Environment
-from tallygate.gateway.state.local import LocalStore
 from tallygate.gateway.state.redis import Redis
-from tallygate.gateway.state.remote import RemoteStore
-from tests.gateway.state.stores import Another, AnyStore, Books
+from tests.gateway.state.stores import Another, AnyStore, Books, Place, open_in
 from tests.services.redis import Redis as Server
 from tests.services.redis import redis_server
 
@@ -40,16 +38,20 @@ def books() -> Books:
 
 
 @pytest_asyncio.fixture(params=["local", pytest.param("remote", marks=pytest.mark.xdist_group("redis"))])
-async def another(request: pytest.FixtureRequest, tmp_path: Path, books: Books) -> AsyncIterator[Another]:
-    """Opens stores of either kind, in the same place."""
+async def state_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a store of either kind is."""
+    return await _url(request) if request.param == "remote" else tmp_path / "state"
+
+
+@pytest_asyncio.fixture
+async def another(state_place: Place, books: Books) -> AsyncIterator[Another]:
+    """Opens stores in the same place."""
     opened: list[AnyStore] = []
-    url = await _url(request) if request.param == "remote" else ""
 
     async def open_store() -> AnyStore:
-        made = RemoteStore(url, 5.0, books) if url else LocalStore(Environment(tmp_path / "state"), books)
-        await made.start()
-        opened.append(made)
-        return made
+        opened.append(open_in(state_place, books))
+        await opened[-1].start()
+        return opened[-1]
 
     yield open_store
     for made in opened:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+from tallygate.gateway.state.environment import Environment
 from tallygate.gateway.state.interface import Granted, HoldAsk, Purse, Refused, WindowAsk
 from tallygate.gateway.state.local import LocalStore
 from tallygate.gateway.state.remote import RemoteStore
 
 AnyStore = LocalStore | RemoteStore
+Place = Path | str
+"""A state directory, or the URL of a shared server."""
 Another = Callable[[], Awaitable[AnyStore]]
 
 CREDITS = Purse("user", "u1")
@@ -27,6 +31,13 @@ class Books:
         if self.problem is not None:
             raise self.problem
         return self.known.get(purse, 0)
+
+
+def open_in(place: Place, books: Books | None = None) -> AnyStore:
+    """A store that is not started yet."""
+    if isinstance(place, str):
+        return RemoteStore(place, 30.0, books or Books(), lease=4.0)
+    return LocalStore(Environment(place), books or Books())
 
 
 def window(name: str, limit: int, amount: int = 1) -> WindowAsk:

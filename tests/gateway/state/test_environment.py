@@ -61,9 +61,14 @@ def test_several_of_one_directory(tmp_path: Path) -> None:
 def test_what_raises_is_undone(tmp_path: Path) -> None:
     environment = Environment(tmp_path)
     names = environment.database("names")
-    with pytest.raises(KeyError), environment.write() as transaction:
-        transaction.put(b"one", b"1", db=names)
-        raise KeyError
+
+    def write_and_fail() -> None:
+        with environment.write() as transaction:
+            transaction.put(b"one", b"1", db=names)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
     assert read(environment, b"one") is None
     environment.close()
 
@@ -156,11 +161,9 @@ def test_a_state_of_another_version_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_full_environment_keeps_what_it_has(tmp_path: Path) -> None:
     environment = Environment(tmp_path, size=256 * 1024)
-    names = environment.database("names")
     put(environment, one="1")
-    with pytest.raises(lmdb.MapFullError), environment.write() as transaction:
-        for number in range(1000):
-            transaction.put(b"%d" % number, b"x" * 2000, db=names)
+    with pytest.raises(lmdb.MapFullError):
+        put(environment, **{str(number): "x" * 2000 for number in range(1000)})
     put(environment, two="2")
     assert [read(environment, name) for name in (b"one", b"two", b"0")] == [b"1", b"2", None]
     environment.close()

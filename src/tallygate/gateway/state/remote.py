@@ -29,9 +29,8 @@ MINUTE = WINDOW_SECONDS * 1000
 PREFIX = b"tallygate:{limits}:"
 """Of all keys. The braces keep them together on one server of a cluster."""
 HOLDERS, HOLDER = PREFIX + b"holders", PREFIX + b"holder:"
-BEAT_SECONDS = 5.0
-LEASE_SECONDS = 15.0
-"""How long a holder counts as alive after its last beat; what it held is free at the next beat of another."""
+LEASE_SECONDS = 8.0
+"""How long a holder counts as alive after it last said so, which it does four times as often."""
 
 
 class RemoteStore:
@@ -44,10 +43,16 @@ class RemoteStore:
 
     joins = False
 
-    def __init__(self, url: str, timeout: float, spent: SpentSource | None = None) -> None:
-        """spent: asked about purses that the server does not know, or may not know all of. Raises AddressError."""
+    def __init__(
+        self, url: str, timeout: float, spent: SpentSource | None = None, lease: float = LEASE_SECONDS
+    ) -> None:
+        """timeout: seconds. spent: asked about purses that the server does not know, or may not know all of.
+
+        lease: seconds after which what a worker held that died is free. Raises AddressError.
+        """
         self._redis = Redis(url, timeout, "shared store of limits", ALL)
         self._comparing = Comparing(spent, self._raise)
+        self._lease, self._pause = int(lease * 1000), lease / 4
         self._name, self._losses = secrets.token_hex(8), 0
         self._holder = b""
         self._going_on: dict[bytes, int] = {}
@@ -148,14 +153,14 @@ class RemoteStore:
             self._comparing.missed()
         self._holder = f"{self._name}.{self._losses}".encode()
         self._going_on.setdefault(self._holder, 0)
-        self._redis.send_script(BEAT, [HOLDERS], [int(LEASE_SECONDS * 1000), self._holder])
+        self._redis.send_script(BEAT, [HOLDERS], [self._lease, self._holder])
 
     async def _beat(self) -> None:
         """Say that this worker is alive, and free what those hold that no longer are."""
         while True:
             try:
                 names = list(self._going_on)
-                for holder in await self._redis.run(BEAT, [HOLDERS], [int(LEASE_SECONDS * 1000), *names]):
+                for holder in await self._redis.run(BEAT, [HOLDERS], [self._lease, *names]):
                     if holder not in self._going_on:
                         log.warning("a worker is gone; what it held is free again", worker=holder.decode())
                         await self._free(holder)
@@ -163,7 +168,7 @@ class RemoteStore:
                 pass  # logged by the connection
             except Exception as problem:
                 log.error("limits: cannot tell that this worker is alive", problem=str(problem))
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._pause)
 
     async def _free(self, holder: bytes) -> None:
         while await self._redis.run(FREE, [HOLDERS, HOLDER + holder], [holder]):
