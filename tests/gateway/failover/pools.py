@@ -122,12 +122,14 @@ async def pool(
     keys: bool = True,
     chance: float = 0.0,
     simulated: Mapping[str, Mapping[str, Any]] | None = None,
+    beside: Mapping[str, Any] | None = None,
     more: Mapping[str, Any] | None = None,
     **failover: Any,
 ) -> AsyncIterator[Pool]:
     """A gateway in front of simulated providers called a, b, ...
 
-    chance: what every chance gives. simulated: arguments of simulators. more: settings beside. failover: its settings.
+    chance: what every chance gives. simulated: arguments of simulators. beside: further providers. more: settings
+    besides. failover: its settings.
     """
     async with AsyncExitStack() as stack:
         simulators = {
@@ -137,7 +139,8 @@ async def pool(
             "providers": {
                 name: {"base_url": f"{simulator.url}/v1", **({"api_key": f"key-of-{name}"} if keys else {})}
                 for name, simulator in simulators.items()
-            },
+            }
+            | dict(beside or {}),
             "models": models,
             "failover": failover,
             **(more or {}),

@@ -147,6 +147,8 @@ class Attempts:
         finally:
             exchange.waited += perf_counter() - since
         found = None if b"error" not in opened.first else self._error_in(opened, opened.first)
+        if not opened.first:
+            found = ErrorType.PROVIDER_STREAM_CUT
         if found is not None and found.domain == "provider":
             return Failure(deployment, found, opened)
         return opened

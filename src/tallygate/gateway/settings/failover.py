@@ -52,11 +52,17 @@ class DeploymentSettings(Section):
     priority: Count = Field(default=1, description="1 is asked first; others only when those before cannot serve")
 
 
+def _not_empty(values: tuple[DeploymentSettings, ...]) -> tuple[DeploymentSettings, ...]:
+    if not values:
+        raise wrong("is empty", "name at least one")
+    return values
+
+
 class RoutedModelSettings(Section):
     """A model that several deployments serve."""
 
-    deployments: Annotated[tuple[DeploymentSettings, ...], Listed] = Field(
-        min_length=1, description="where it is served"
+    deployments: Annotated[tuple[DeploymentSettings, ...], Listed, AfterValidator(_not_empty)] = Field(
+        description="where it is served"
     )
     fallbacks: Words = Field(default=(), description="models to ask for instead when no deployment can serve it")
 
