@@ -11,10 +11,9 @@ import structlog
 from tallygate.facts import RateLimit, RateLimited, StoreFailure
 from tallygate.gateway.admission import telling
 from tallygate.gateway.admission.interface import Admission, Taken
-from tallygate.gateway.admission.subjects import DAY, Account, Limit, Subject, configured, date_of
-from tallygate.gateway.admission.telling import State
+from tallygate.gateway.admission.subjects import DAY, Account, Limit, Plan, Subject, configured, date_of
 from tallygate.gateway.refusal import Refusal
-from tallygate.gateway.state.interface import HoldAsk, Purse, Refused, StateAway, Store, WindowAsk
+from tallygate.gateway.state.interface import HoldAsk, Purse, Refused, StateAway, Store, WindowAsk, WindowState
 
 if TYPE_CHECKING:
     from tallygate.gateway.caller import Caller
@@ -67,7 +66,8 @@ class Limits:
         }
         self._accounts: dict[str, Account] = {}
         self._away = False
-        self._gauges: dict[str, Row] = {}
+        self._gauges: dict[tuple[str, str], Row] = {}
+        """By owner and kind of a limit."""
         owners = [*(("key", "user") if accounts else ()), *(["model"] if self._models else [])]
         self._show_zeros([*owners, *(["provider"] if self._providers else [])])
 
@@ -83,7 +83,7 @@ class Limits:
     async def admit(self, exchange: Exchange) -> None:
         """As Gate.admit."""
         caller, head = exchange.caller, exchange.head
-        subjects: tuple[Subject, ...] = ()
+        model = self._model(exchange) if self._models else None
         holds: list[HoldAsk] = []
         money: list[Limit] = []
         day = 0
@@ -91,18 +91,18 @@ class Limits:
             account = self._accounts.get(caller.key_id)
             if account is None or account.caller is not caller:
                 account = self._learn(caller)
-            subjects = account.subjects
+            plan = account.plan(model, head is not None)
             if account.spends and head is not None:
                 day = int(self._clock() // DAY)
                 reserved = self._reservation(exchange)
-                for purse, limit in account.purses(day):
-                    holds.append(HoldAsk(purse.key, limit.amount, reserved, purse))
+                for key, purse, limit in account.purses(day):
+                    holds.append(HoldAsk(key, limit.amount, reserved, purse))
                     money.append(limit)
-        if self._models and (model := self._model(exchange)) is not None:
-            subjects = (*subjects, model)
-        if not subjects and not holds:
+        elif model is not None:
+            plan = Plan((model,), tokens=True)
+        else:
             return
-        taken = await self._take(exchange, subjects, holds, money, day)
+        taken = await self._take(exchange, plan, holds, money, day)
         if isinstance(taken, Refusal):
             raise taken
         if taken is not None:
@@ -117,7 +117,7 @@ class Limits:
         subject = self._providers.get(provider)
         if subject is None:
             return None
-        taken = await self._take(exchange, (subject,), [], [], 0)
+        taken = await self._take(exchange, Plan((subject,), tokens=exchange.head is not None), [], [], 0)
         if isinstance(taken, Refusal):
             return taken
         if taken is not None:
@@ -143,33 +143,20 @@ class Limits:
             self._free(admission.attempt, tokens, _held(admission.attempt), transaction)
 
     async def _take(
-        self, exchange: Exchange, subjects: Sequence[Subject], money: list[HoldAsk], purses: list[Limit], day: int
+        self, exchange: Exchange, plan: Plan, money: list[HoldAsk], purses: list[Limit], day: int
     ) -> Taken | Refusal | None:
         """All of it, or a refusal; None when the store is away, and requests pass without limits."""
-        windows: list[WindowAsk] = []
-        counted: list[WindowAsk] = []
-        holds: list[HoldAsk] = []
-        of_windows: list[Limit] = []
-        of_holds: list[Limit] = []
-        for subject in subjects:
-            if subject.requests is not None:
-                ask, limit = subject.requests
-                windows.append(ask)
-                of_windows.append(limit)
-            if subject.tokens is not None and exchange.head is not None:
-                ask, limit = subject.tokens
+        windows, counted = plan.windows, []
+        if plan.tokens:
+            windows, estimated = windows.copy(), sum(self._estimate(exchange))
+            for place in plan.tokens:
+                key, most, _ = windows[place]
                 # More than a whole minute's tokens pass when nothing else did.
-                ask = WindowAsk(ask.key, limit.amount, min(sum(self._estimate(exchange)), limit.amount))
-                windows.append(ask)
+                windows[place] = ask = WindowAsk(key, most, min(estimated, most))
                 counted.append(ask)
-                of_windows.append(limit)
-            if subject.concurrency is not None:
-                place, limit = subject.concurrency
-                holds.append(place)
-                of_holds.append(limit)
+        holds, of_holds = plan.holds, plan.of_holds
         if money:
-            holds += money
-            of_holds += purses
+            holds, of_holds = [*holds, *money], [*of_holds, *purses]
         if not windows and not holds:
             return None
         try:
@@ -179,14 +166,17 @@ class Limits:
         if self._away:
             self._away = False
             log.info("limits are kept again")
+        of_windows = plan.of_windows
         if isinstance(answer, Refused):
             return self._refuse(exchange, answer, [*of_windows, *of_holds], [*windows, *holds], day)
-        states = [State(limit, *state) for limit, state in zip(of_windows, answer.windows, strict=True)]
-        for state in states:
-            if (gauge := self._gauges.get(state.limit.word)) is not None:
-                gauge.set(0, state.remaining)
-        if states and subjects[0].owner != "provider":
-            exchange.more_headers += telling.headers(states, exchange.route.kind, self._clock())
+        if of_windows:
+            gauges = self._gauges
+            if gauges:
+                for limit, state in zip(of_windows, answer.windows, strict=True):
+                    if (gauge := gauges.get((limit.owner, limit.kind))) is not None:
+                        gauge.set(0, state.remaining)
+            if of_windows[0].owner != "provider":
+                exchange.more_headers += telling.headers(of_windows, answer.windows, exchange.route.kind, self._clock())
         return Taken(answer, counted, holds)
 
     def _refuse(
@@ -196,11 +186,11 @@ class Limits:
         if limit.kind in COUNTED:
             self._tally.record_rate_limited(limit.word)
         if limit.kind in WINDOWS:
-            if (gauge := self._gauges.get(limit.word)) is not None:
+            if (gauge := self._gauges.get((limit.owner, limit.kind))) is not None:
                 gauge.set(0, refused.remaining)
             if limit.owner != "provider":
-                state = State(limit, refused.remaining, refused.reset)
-                exchange.more_headers += telling.headers([state], exchange.route.kind, self._clock())
+                state = WindowState(refused.remaining, refused.reset)
+                exchange.more_headers += telling.headers([limit], [state], exchange.route.kind, self._clock())
         return telling.refusal(limit, refused, asks[refused.which].amount, day)
 
     def _pass_or_refuse(self, problem: StateAway) -> Refusal | None:
@@ -261,7 +251,7 @@ class Limits:
             for kind in COUNTED:
                 tables[RateLimited].row(f"{owner}_{kind}")
             for kind in WINDOWS:
-                self._gauges[f"{owner}_{kind}"] = tables[RateLimit].row(f"{owner}_{kind}")
+                self._gauges[owner, kind] = tables[RateLimit].row(f"{owner}_{kind}")
 
 
 def _held(taken: Taken) -> list[tuple[bytes, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -67,6 +68,40 @@ class Subject:
         return not (self.requests is None and self.tokens is None and self.concurrency is None)
 
 
+class Plan:
+    """What is asked of some subjects together, prepared once: requests differ only in their tokens and money."""
+
+    __slots__ = ("holds", "of_holds", "of_windows", "tokens", "windows")
+
+    def __init__(self, subjects: Sequence[Subject], *, tokens: bool) -> None:
+        """tokens: whether limits of tokens are asked, too."""
+        self.windows: list[WindowAsk] = []
+        self.of_windows: list[Limit] = []
+        self.tokens: list[int] = []
+        """Places among ``windows`` of those of tokens."""
+        self.holds: list[HoldAsk] = []
+        self.of_holds: list[Limit] = []
+        for subject in subjects:
+            for found in (subject.requests, subject.tokens if tokens else None):
+                if found is not None:
+                    if found is subject.tokens:
+                        self.tokens.append(len(self.windows))
+                    self.windows.append(found[0])
+                    self.of_windows.append(found[1])
+            if subject.concurrency is not None:
+                self.holds.append(subject.concurrency[0])
+                self.of_holds.append(subject.concurrency[1])
+
+
+class Money(NamedTuple):
+    """What calls are paid from, and how much of it there is."""
+
+    key: bytes
+    """``purse.key``."""
+    purse: Purse
+    limit: Limit
+
+
 def configured(owner: str, name: str, whose: str, settings: AllowanceSettings) -> Subject:
     """A model or a provider."""
     return Subject(owner, name, whose, settings.requests_per_minute, settings.tokens_per_minute, settings.concurrency)
@@ -75,7 +110,7 @@ def configured(owner: str, name: str, whose: str, settings: AllowanceSettings) -
 class Account:
     """The limits of a caller: of its key and its user, with their money."""
 
-    __slots__ = ("_day", "_purses", "caller", "spends", "subjects")
+    __slots__ = ("_day", "_plans", "_purses", "caller", "spends", "subjects")
 
     def __init__(self, caller: Caller, rates: RateSettings) -> None:
         self.caller = caller
@@ -90,9 +125,18 @@ class Account:
         )
         """Whether money is looked at."""
         self._day = -1
-        self._purses: list[tuple[Purse, Limit]] = []
+        self._purses: list[Money] = []
+        self._plans: dict[tuple[Subject | None, bool], Plan] = {}
 
-    def purses(self, day: int) -> list[tuple[Purse, Limit]]:
+    def plan(self, model: Subject | None, tokens: bool) -> Plan:
+        """What is asked for a request; model: that is limited; tokens: whether they are counted."""
+        plan = self._plans.get((model, tokens))
+        if plan is None:
+            subjects = self.subjects if model is None else (*self.subjects, model)
+            plan = self._plans[model, tokens] = Plan(subjects, tokens=tokens)
+        return plan
+
+    def purses(self, day: int) -> list[Money]:
         """What its calls are paid from on a day (days since 1970)."""
         if day != self._day:
             self._day, self._purses = day, _purses(self.caller, day)
@@ -124,10 +168,11 @@ def _subject(owner: str, name: str, whose: str, own: Allowance, general: Allowan
     )
 
 
-def _purses(caller: Caller, day: int) -> list[tuple[Purse, Limit]]:
-    found: list[tuple[Purse, Limit]] = []
+def _purses(caller: Caller, day: int) -> list[Money]:
+    found: list[Money] = []
     if caller.prepaid:
-        found.append((Purse("user", caller.user_id), Limit("credits", "user", "", caller.granted)))
+        purse = Purse("user", caller.user_id)
+        found.append(Money(purse.key, purse, Limit("credits", "user", "", caller.granted)))
     date = date_of(day)
     for purse, whose, budget, period in (
         (Purse("key", caller.key_id, date), "this API key", caller.key.daily_budget, "daily"),
@@ -136,5 +181,5 @@ def _purses(caller: Caller, day: int) -> list[tuple[Purse, Limit]]:
         (Purse("user", caller.user_id, date[:7]), "the account of this API key", caller.user.monthly_budget, "monthly"),
     ):
         if budget is not None:
-            found.append((purse, Limit("budget", purse.owner, whose, budget, period)))
+            found.append(Money(purse.key, purse, Limit("budget", purse.owner, whose, budget, period)))
     return found

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.admission.subjects import Limit, ends
@@ -15,49 +15,46 @@ from tallygate.gateway.state.interface import WINDOW_SECONDS
 from tallygate.pricing import UNITS_PER_USD
 
 if TYPE_CHECKING:
-    from tallygate.gateway.state.interface import Refused
+    from tallygate.gateway.state.interface import Refused, WindowState
 
 Header = tuple[bytes, bytes]
 FULL_RETRY = 1
 """Seconds after which to try again when all places are taken: nobody knows when one is free."""
 
 
-class State(NamedTuple):
-    """A limit of requests or tokens, as it is now."""
-
-    limit: Limit
-    remaining: int
-    reset: float
-    """Seconds."""
-
-
-def headers(states: Sequence[State], api: str, now: float) -> tuple[Header, ...]:
+def headers(limits: Sequence[Limit], states: Sequence[WindowState], api: str, now: float) -> tuple[Header, ...]:
     """The limits of requests and of tokens that are nearest to their end. api: as Route.kind; now: Unix time."""
+    nearest: dict[str, tuple[Limit, WindowState]] = {}
+    for limit, state in zip(limits, states, strict=True):
+        known = nearest.get(limit.kind)
+        if known is None or state.remaining < known[1].remaining:
+            nearest[limit.kind] = limit, state
     found: list[Header] = []
-    for kind in ("requests", "tokens"):
-        nearest: State | None = None
-        for state in states:
-            if state.limit.kind == kind and (nearest is None or state.remaining < nearest.remaining):
-                nearest = state
-        if nearest is not None:
-            found += _anthropic(nearest, now) if api == "anthropic" else _openai(nearest)
+    for limit, state in nearest.values():
+        found += _anthropic(limit, state, now) if api == "anthropic" else _openai(limit, state)
     return tuple(found)
 
 
-def _openai(state: State) -> list[Header]:
-    kind = state.limit.kind.encode()
-    return [
-        (b"x-ratelimit-limit-%b" % kind, b"%d" % state.limit.amount),
-        (b"x-ratelimit-remaining-%b" % kind, b"%d" % state.remaining),
-        (b"x-ratelimit-reset-%b" % kind, duration(state.reset)),
-    ]
+_OPENAI = {
+    kind: tuple(f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset"))
+    for kind in ("requests", "tokens")
+}
 
 
-def _anthropic(state: State, now: float) -> list[Header]:
-    kind = state.limit.kind.encode()
+def _openai(limit: Limit, state: WindowState) -> tuple[Header, ...]:
+    of_limit, of_remaining, of_reset = _OPENAI[limit.kind]
+    return (
+        (of_limit, b"%d" % limit.amount),
+        (of_remaining, b"%d" % state.remaining),
+        (of_reset, duration(state.reset)),
+    )
+
+
+def _anthropic(limit: Limit, state: WindowState, now: float) -> list[Header]:
+    kind = limit.kind.encode()
     reset = datetime.fromtimestamp(math.ceil(now + state.reset), UTC)
     return [
-        (b"anthropic-ratelimit-%b-limit" % kind, b"%d" % state.limit.amount),
+        (b"anthropic-ratelimit-%b-limit" % kind, b"%d" % limit.amount),
         (b"anthropic-ratelimit-%b-remaining" % kind, b"%d" % state.remaining),
         (b"anthropic-ratelimit-%b-reset" % kind, reset.strftime("%Y-%m-%dT%H:%M:%SZ").encode()),
     ]
@@ -69,7 +66,8 @@ def duration(seconds: float) -> bytes:
     if milliseconds < 1000:
         return b"%dms" % milliseconds
     minutes, rest = divmod(milliseconds, 60_000)
-    text = f"{rest / 1000:.3f}".rstrip("0").rstrip(".").encode() + b"s"
+    whole, rest = divmod(rest, 1000)
+    text = b"%ds" % whole if not rest else (b"%d.%03d" % (whole, rest)).rstrip(b"0") + b"s"
     return b"%dm%b" % (minutes, text) if minutes else text
 
 
