@@ -140,7 +140,7 @@ for place = windows + 1, #KEYS do
   argument = argument + 2
   local values = redis.call('HMGET', KEYS[place], 'spent', share)
   if spent ~= '0' and values[1] then redis.call('HINCRBY', KEYS[place], 'spent', spent) end
-  if amount ~= '0' and values[2] then
+  if amount ~= '0' and values[2] and values[2] ~= '0' then
     if tonumber(amount) > tonumber(values[2]) then amount = values[2] end
     redis.call('HINCRBY', KEYS[place], share, '-' .. amount)
     local held = redis.call('HINCRBY', KEYS[place], 'held', '-' .. amount)
@@ -186,7 +186,7 @@ local share = 'h:' .. ARGV[1]
 for _, key in ipairs(redis.call('SPOP', KEYS[2], 500)) do
   local held = redis.call('HGET', key, share)
   if held then
-    redis.call('HINCRBY', key, 'held', '-' .. held)
+    if held ~= '0' then redis.call('HINCRBY', key, 'held', '-' .. held) end
     redis.call('HDEL', key, share)
   end
 end
