@@ -27,7 +27,7 @@ log = structlog.get_logger("tallygate.gateway")
 
 NAME = "responses"
 """The cache's name on labels."""
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 2.0
 """How often what has expired is let go, and the gauges are brought up to date."""
 BREATH = 64
 """Pieces of a replayed stream after which others get a turn."""

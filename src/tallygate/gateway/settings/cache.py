@@ -19,7 +19,9 @@ class CacheSettings(Section):
     capacity: Bytes = Field(
         default=ByteSize(100 * 1024 * 1024), description="bytes that it holds, per worker or shared"
     )
-    largest_answer: Bytes = Field(default=ByteSize(1024 * 1024), description="a larger answer is not kept")
+    largest_answer: Bytes = Field(
+        default=ByteSize(1024 * 1024), description="a larger answer is not kept, nor one larger than `capacity`"
+    )
     largest_request: Bytes = Field(
         default=ByteSize(256 * 1024), description="the answer to a larger request is not kept"
     )

@@ -1,4 +1,4 @@
-"""What must hold for the response cache: paths that exist, a store that can be reached, sizes and times that fit."""
+"""What must hold for the response cache: paths that exist, a store that can be reached, times that fit."""
 
 from __future__ import annotations
 
@@ -32,10 +32,6 @@ def response_cache(settings: Settings, tree: Tree) -> Iterator[Problem]:
             yield tree.problem(
                 ("cache", "headers"), f"{name!r} is no name of an HTTP header", "use letters, digits and hyphens"
             )
-    if cache.largest_answer > cache.capacity:
-        yield tree.problem(
-            ("cache", "largest_answer"), "is more than cache.capacity, so such an answer does not fit", "make it less"
-        )
     if cache.time_to_idle_seconds is not None and cache.time_to_idle_seconds > cache.time_to_live_seconds:
         yield tree.problem(
             ("cache", "time_to_idle_seconds"), "is longer than cache.time_to_live_seconds, which ends first", "unset it"
