@@ -177,7 +177,9 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)
 """Says who is alive: KEYS: the list of holders; ARGV: for how long (ms), and who. Replies who no longer is."""
 
 FREE = Script(
-    """
+    f"""
+local EMPTY = {EMPTY}"""
+    + """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local until_ = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -186,7 +188,9 @@ local share = 'h:' .. ARGV[1]
 for _, key in ipairs(redis.call('SPOP', KEYS[2], 500)) do
   local held = redis.call('HGET', key, share)
   if held then
-    if held ~= '0' then redis.call('HINCRBY', key, 'held', '-' .. held) end
+    if held ~= '0' and redis.call('HINCRBY', key, 'held', '-' .. held) == 0 then
+      if redis.call('HEXISTS', key, 'spent') == 0 then redis.call('PEXPIRE', key, EMPTY) end
+    end
     redis.call('HDEL', key, share)
   end
 end
