@@ -99,6 +99,8 @@ async def test_commands_and_scripts_on_a_real_server(redis_url: str) -> None:
             assert await redis.run(script, ["a"], [1.5]) == [b"a", b"1.5", b"\x00\xff"]
         count = Script("return redis.call('INCR', KEYS[1])")
         assert redis.send_script(count, ["times"], [])
+        assert await redis.call("GET", "times") is None, "the server does not know the script, and is sent it whole"
+        assert await redis.call("GET", "times") == b"1"
         assert redis.send_script(count, ["times"], [])
         assert redis.send("INCR", "times")
         assert await redis.call("GET", "times") == b"3"
