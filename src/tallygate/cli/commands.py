@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+
+from tallygate.cli import accounts
+from tallygate.cli.options import ENV_FILE, Config, Dotenv
 
 FAILED, MISTAKEN = 1, 2
 """Exit statuses: something went wrong; the configuration or the command line is wrong."""
@@ -30,11 +34,19 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", envvar="TALLYGATE_CONFIG", help="Configuration file, TOML or YAML.")
-]
-Dotenv = Annotated[Path, typer.Option("--env-file", help="File with variables; the environment goes before it.")]
-ENV_FILE = Path(".env")
+class Group(StrEnum):
+    """What usage is summed by."""
+
+    KEY = "key"
+    USER = "user"
+    PROVIDER = "provider"
+    MODEL = "model"
+    DAY = "day"
+
+
+app.add_typer(accounts.users, name="users")
+app.add_typer(accounts.keys, name="keys")
+app.add_typer(accounts.credits, name="credits")
 
 
 @app.callback(invoke_without_command=True)
@@ -100,6 +112,27 @@ def show_config(
     from tallygate.gateway.settings import masked
 
     sys.stdout.write(printed(masked(settings_from({}, config, env_file)), format))
+
+
+@app.command()
+def usage(
+    config: Config = None,
+    env_file: Dotenv = ENV_FILE,
+    by: Annotated[Group, typer.Option(help="What to sum by.")] = Group.USER,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last day, UTC.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="ID", help="Of this key only.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID|NAME", help="Of this user only.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON, with all there is.")] = False,
+) -> None:
+    """What calls used and cost: sums by user, key, provider, model or day, from the accounts' database."""
+    from tallygate.cli.settings import ended_well, settings_from
+    from tallygate.cli.usage import report
+
+    settings = settings_from({}, config, env_file, serves=False)
+    with ended_well():
+        days = [None if moment is None else moment.date() for moment in (since, until)]
+        sys.stdout.write(report(settings, by.value, *days, key=key, user=user, as_json=json))
 
 
 @app.command()

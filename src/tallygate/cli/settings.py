@@ -13,9 +13,17 @@ from tallygate.gateway.settings import ConfigurationError, Problem, Settings, lo
 
 
 def settings_from(
-    flags: Mapping[str, Any], config: Path | None, env_file: Path, master_key_file: Path | None = None
+    flags: Mapping[str, Any],
+    config: Path | None,
+    env_file: Path,
+    master_key_file: Path | None = None,
+    *,
+    serves: bool = True,
 ) -> Settings:
-    """The settings in force; ends with status 2 and a line for each problem when there are none."""
+    """The settings in force; ends with status 2 and a line for each problem when there are none.
+
+    serves: as ``load``.
+    """
     problems: list[Problem] = []
     if master_key_file is not None:
         try:
@@ -31,7 +39,7 @@ def settings_from(
             if not key:
                 problems.append(Problem("--master-key-file", "is empty", "put the key into it", str(master_key_file)))
     try:
-        settings = load(flags, config, os.environ, env_file)
+        settings = load(flags, config, os.environ, env_file, serves=serves)
     except ConfigurationError as error:
         problems += error.problems
     if problems:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tallygate.gateway.settings.checks import CHECKS
 from tallygate.gateway.settings.files import FileReader
 from tallygate.gateway.settings.models import Settings
-from tallygate.gateway.settings.problems import ConfigurationError, Problem
+from tallygate.gateway.settings.problems import ConfigurationError, NoProvider, Problem
 from tallygate.gateway.settings.shape import Path
 from tallygate.gateway.settings.translation import path_of, problem_of
 from tallygate.gateway.settings.tree import Origin, Tree
@@ -38,10 +38,13 @@ def load(
     file: FilePath | None = None,
     environ: Mapping[str, str] | None = None,
     dotenv: FilePath | None = None,
+    *,
+    serves: bool = True,
 ) -> Settings:
     """The settings in force: flags go before environment, ``.env``, file and defaults, in this order.
 
-    ``flags``: values by setting, as in ``{"server.port": 4000}``; None is not given.
+    ``flags``: values by setting, as in ``{"server.port": 4000}``; None is not given. ``serves``: whether a gateway is
+    to run with them, which needs a provider.
     Raises ConfigurationError with all that is wrong.
     """
     environ = environ or {}
@@ -62,7 +65,7 @@ def load(
             tree.lay(tuple(name.split(".")), value, Origin(FLAGS.get(name, name)))
     for vendor in VENDORS.values():
         _lay_vendor(tree, vendor, (own, beside), problems)
-    return _validated(tree, problems)
+    return _validated(tree, problems, serves=serves)
 
 
 def _lay_vendor(tree: Tree, vendor: Vendor, places: tuple[Variables, ...], problems: list[Problem]) -> None:
@@ -98,7 +101,7 @@ def _lay_vendor(tree: Tree, vendor: Vendor, places: tuple[Variables, ...], probl
         provider.setdefault("base_url", vendor.base_url)
 
 
-def _validated(tree: Tree, problems: list[Problem]) -> Settings:
+def _validated(tree: Tree, problems: list[Problem], *, serves: bool) -> Settings:
     """The settings of a tree. Values that are wrong are left out, so that the others can be checked too."""
     settings: Settings | None = None
     left_out: list[Path] = []
@@ -120,7 +123,8 @@ def _validated(tree: Tree, problems: list[Problem]) -> Settings:
     if settings is not None:
         for check in CHECKS:
             if not any(_overlap(one, part) for one in left_out for part in check.reads):
-                problems += check.run(settings, tree, bool(problems))
+                found = check.run(settings, tree, bool(problems))
+                problems += [problem for problem in found if serves or not isinstance(problem, NoProvider)]
     if problems or settings is None:
         raise ConfigurationError(list(dict.fromkeys(problems)))
     return settings
