@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote, unquote_plus
 
+from tallygate.gateway.concealing import Concealer
 from tallygate.gateway.routes import Route
 from tallygate.gateway.settings import ProviderSettings
 from tallygate.gateway.upstream import Timeouts
@@ -45,7 +46,7 @@ class Provider:
         self.reachable = True
         """False when it did not answer the last probe."""
         self._probe_path = settings.probe_path
-        self.base = str(settings.base_url).rstrip("/")
+        self._base = str(settings.base_url).rstrip("/")
         self._api_version = settings.api_version
         self._key = settings.api_key.get_secret_value() if settings.api_key else None
         self._added = [
@@ -53,6 +54,10 @@ class Provider:
         ]
         if self._key:
             self._added.append(self._credential(self._key))
+        self.conceal = Concealer(
+            secret.get_secret_value().encode() for secret in (settings.api_key, *settings.headers.values()) if secret
+        )
+        """Takes what is sent to this provider out of what comes back."""
         self._replaced = frozenset(header for header, _ in self._added)
         self.models: Mapping[str, str] = {
             name: model.name for model in settings.models for name in (model.name, *model.aliases)
@@ -87,21 +92,21 @@ class Provider:
             path = path.replace("{model}", quote(model, safe=PLAIN))
         match self.kind:
             case "anthropic":
-                url = f"{self.base}/v1{path}"
+                url = f"{self._base}/v1{path}"
             case "gemini":
-                url = f"{self.base}/{route.version}{path}"
+                url = f"{self._base}/{route.version}{path}"
             case "azure" if self._api_version and route.wire is None:
-                url = f"{self.base}/openai{path}?api-version={self._api_version}"
+                url = f"{self._base}/openai{path}?api-version={self._api_version}"
             case "azure" if self._api_version and path != "/responses":
-                deployment = f"{self.base}/openai/deployments/{quote(model, safe=PLAIN)}"
+                deployment = f"{self._base}/openai/deployments/{quote(model, safe=PLAIN)}"
                 url = f"{deployment}{path}?api-version={self._api_version}"
             case "azure":
-                url = f"{self.base}/openai/v1{path}"
+                url = f"{self._base}/openai/v1{path}"
             case _:
-                url = f"{self.base}{path}"
+                url = f"{self._base}{path}"
         if query:
             keep = keep_credentials and self._key is None
-            forwarded = query.decode("latin-1") if keep else without_key(query)
+            forwarded = query.decode("latin-1") if keep else _without_key(query)
             if forwarded:
                 url += f"{'&' if '?' in url else '?'}{forwarded}"
         return url
@@ -129,7 +134,7 @@ class Provider:
         if self.kind == "anthropic" and b"anthropic-version" not in self._replaced:
             headers.append((b"anthropic-version", b"2023-06-01"))
         if self._probe_path is not None:
-            return self.base + self._probe_path, headers
+            return self._base + self._probe_path, headers
         route = Route("", self.kind, "/models", method="GET")
         return self.url(route, "", b"", keep_credentials=False), headers
 
@@ -153,7 +158,7 @@ def end_to_end(received: Sequence[tuple[bytes, bytes]], connection: bytes | None
     return [header for header in received if header[0] not in named]
 
 
-def without_key(query: bytes) -> str:
+def _without_key(query: bytes) -> str:
     """The query less Gemini's ``key``, which is a credential."""
     parts = query.decode("latin-1").split("&")
     return "&".join(part for part in parts if unquote_plus(part.partition("=")[0]) != "key")

@@ -69,7 +69,7 @@ class Responses:
         capture, target, meter = exchange.capture, exchange.target, exchange.meter
         if capture is None or target is None or exchange.status != 200 or exchange.outcome != "completed":
             return
-        if meter is None or meter.usage is None or not meter.complete:
+        if meter is None or meter.usage is None or meter.failure is not None or not meter.complete:
             return
         # What a fallback said is for this one time.
         if all(place.deployment is not exchange.deployment for place in target.places):
@@ -119,18 +119,14 @@ class Responses:
 
     async def _find(self, parts: Parts, exchange: Exchange, asked: Asked) -> Found | None:
         """The kept answer; where there is none, the exchange gets what it needs to keep one."""
-        target, said = exchange.target, exchange.more_headers
-        assert target is not None
+        said = exchange.more_headers
         exchange.more_headers = (*said, BYPASS)
         if not asked.allowed or len(exchange.body) > self._settings.largest_request:
             return None
-        keeps_credentials = parts.forwards_credentials and not all(
-            place.deployment.provider.has_key for place in target.places
-        )
         # As it is dispatched: what must be edited comes uncompressed.
         accepted = None if exchange.hides_usage else exchange.headers.get(b"accept-encoding")
         try:
-            key = self._keys.of(exchange, parts.accept_encoding(accepted), keeps_credentials)
+            key = self._keys.of(exchange, parts.accept_encoding(accepted), parts.forwards_credentials)
         except Unfit:
             return None
         exchange.more_headers = (*said, MISS if asked.looks else REFRESH)
