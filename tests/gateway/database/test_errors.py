@@ -167,4 +167,5 @@ async def test_sqlite_keeps_what_it_was_told(tmp_path: Path) -> None:
             for pragma, value in (("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)):
                 assert (await connection.execute(text(f"PRAGMA {pragma}"))).scalar_one() == value
     await database.close()
-    assert not stat.S_IMODE(os.stat(f"{file}.lock").st_mode) & 0o077
+    for one in (file, f"{file}.lock"):
+        assert stat.S_IMODE(os.stat(one).st_mode) == 0o600

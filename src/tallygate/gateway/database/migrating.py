@@ -19,6 +19,7 @@ from tallygate.gateway.database.engine import open_engine
 from tallygate.gateway.database.errors import DatabaseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+PRIVATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 ADVISORY_LOCK = 0x7A11_6A7E
 """The number under which gateways take turns on a PostgreSQL server."""
 
@@ -70,9 +71,12 @@ async def _alone(url: str) -> AsyncIterator[None]:
         return
     file = Path(url.removeprefix("sqlite:///"))
     await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
-    descriptor = await asyncio.to_thread(os.open, f"{file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = await asyncio.to_thread(os.open, f"{file}.lock", PRIVATE, 0o600)
     try:
         await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
+        if not await asyncio.to_thread(file.exists):
+            # SQLite would let everybody on the machine read it.
+            os.close(await asyncio.to_thread(os.open, file, PRIVATE, 0o600))
         yield
     finally:
         os.close(descriptor)
