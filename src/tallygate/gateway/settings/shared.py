@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
+from tallygate.gateway.settings.addresses import SecretURL
 from tallygate.gateway.settings.kinds import Seconds
 from tallygate.gateway.settings.section import Section
 
@@ -18,7 +19,7 @@ class SharedSettings(Section):
         default=Path("tallygate-state"),
         description="directory of this machine's workers for limits, holds and calls not yet in the database",
     )
-    url: SecretStr | None = Field(
+    url: SecretURL | None = Field(
         default=None,
         description="Redis or Valkey that several machines share, as in `redis://HOST:6379/0`; unset: one machine",
     )
