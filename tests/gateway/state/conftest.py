@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from tallygate.gateway.state.environment import Environment
 from tallygate.gateway.state.redis import Redis
-from tests.gateway.state.stores import Another, AnyStore, Books, Place, open_in
+from tests.gateway.state.stores import Another, AnyStore, Books, Place, open_in, stop_the_minute
 from tests.services.redis import Redis as Server
 from tests.services.redis import redis_server
 
@@ -30,6 +30,12 @@ async def redis_url(redis_server: Server) -> str:
     await redis.call("FLUSHALL")
     await redis.close()
     return redis_server.url
+
+
+@pytest.fixture(autouse=True)
+def minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No minute ends in the middle of a test."""
+    stop_the_minute(monkeypatch)
 
 
 @pytest.fixture

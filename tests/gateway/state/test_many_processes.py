@@ -8,12 +8,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import pytest
+
 from tallygate.gateway.state.interface import Granted
 from tests.gateway.state.askers import CREDIT, PLACES, PRICE, WINDOW
 from tests.gateway.state.stores import AnyStore, Place, granted, money, place, refused, window
 
 PROCESSES = 4
 Asker = subprocess.Popen[str]
+
+
+@pytest.fixture(autouse=True)
+def minute() -> None:
+    """Time goes on, in all processes."""
 
 
 @contextmanager

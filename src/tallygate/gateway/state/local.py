@@ -40,7 +40,7 @@ AT_ONCE = 1000
 read_window, write_window = RECORD.unpack, RECORD.pack
 
 
-def _milliseconds() -> int:
+def milliseconds() -> int:
     """A clock that all processes of the machine share, and nobody sets."""
     return time.monotonic_ns() // 1_000_000
 
@@ -58,10 +58,10 @@ class LocalStore:
         self,
         environment: Environment,
         spent: SpentSource | None = None,
-        clock: Callable[[], int] = _milliseconds,
+        clock: Callable[[], int] | None = None,
     ) -> None:
         """environment: closed with the store. spent: asked about purses that it does not know. clock: milliseconds."""
-        self._environment, self._clock = environment, clock
+        self._environment, self._clock = environment, clock or milliseconds
         self._comparing = Comparing(spent, self._raise)
         self.windows = environment.database(WINDOWS)
         self._holds = environment.database(HOLDS)

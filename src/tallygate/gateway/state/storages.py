@@ -16,7 +16,6 @@ gateway itself does not go through them: it asks for all that a request needs in
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -27,7 +26,7 @@ from limits.aio import storage as asynchronous
 from limits.storage import SlidingWindowCounterSupport, Storage
 
 from tallygate.gateway.state.environment import Environment, StateError
-from tallygate.gateway.state.local import WINDOWS
+from tallygate.gateway.state.local import WINDOWS, milliseconds
 from tallygate.gateway.state.redis import Redis, StoreAway, StoreRefused
 from tallygate.gateway.state.remote import PREFIX
 from tallygate.gateway.state.scripts import ADMIT, ALL, PEEK
@@ -46,7 +45,7 @@ class LocalStorage(Storage, SlidingWindowCounterSupport):
         super().__init__(uri, wrap_exceptions, **options)
         self._environment = Environment(Path(unquote(urlsplit(uri).path)))
         self._windows = self._environment.database(WINDOWS)
-        self.clock: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
+        self.clock: Callable[[], int] = milliseconds
 
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:
