@@ -14,7 +14,7 @@ from google.genai import Client, errors
 
 import tallygate
 from tallygate import instrument
-from tallygate.instrument.google_genai import Generate
+from tallygate.instrument.support.gemini_replies import Generate
 from tallygate.simulator import Settings, Simulator, run_in_thread
 from tallygate.tally import Tally
 from tests.instrument.google_genai_ways import (

@@ -80,7 +80,6 @@ def test_the_wait_before_a_retry_is_no_part_of_an_attempt(tally: Tally, monkeypa
         now += 100
 
     monkeypatch.setattr("tallygate.instrument.support.llm_calls.perf_counter", lambda: now)
-    monkeypatch.setattr("tallygate.instrument.support.stainless.perf_counter", lambda: now)
     monkeypatch.setattr(SyncAPIClient, "_sleep_for_retry", sleep)
     client = client_of(answer, max_retries=1)
     for stream in (False, True):
@@ -167,7 +166,7 @@ def test_the_programs_tally_and_its_context(tally: Tally, monkeypatch: pytest.Mo
 
 
 def test_an_outer_instrumentation_records_alone(tally: Tally) -> None:
-    marks: list[bool] = []
+    marks: list[object] = []
 
     def handler(request: httpx2.Request) -> httpx2.Response:
         marks.append(inside.get())
@@ -175,7 +174,7 @@ def test_an_outer_instrumentation_records_alone(tally: Tally) -> None:
 
     with instrument.openai(client := client_of(handler), tally=tally):
         ask(client)
-        assert (marks, inside.get()) == ([True], False)
+        assert ([mark is not None for mark in marks], inside.get()) == ([True], None)
         token = inside.set(True)
         ask(client)
         inside.reset(token)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tallygate.instrument.patching import Instrumentation
 from tallygate.instrument.support.hosts import provider_at
+from tallygate.instrument.support.known_calls import reading
 from tallygate.instrument.support.llm_calls import ObservedCall, member, members, plain
 from tallygate.instrument.support.stainless import SDK
 from tallygate.wire.tokens import anthropic_usage
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from anthropic._base_client import AsyncAPIClient, SyncAPIClient
 
     from tallygate.record.recorder import Recorder
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _sdk: SDK | None = None
 
@@ -84,22 +81,16 @@ class Messages:
     operation = "chat"
     endpoint = "/messages"
 
-    def smooth(self, reply: Any) -> tuple[int, int, int, int, int] | None:
-        """As ReplyReader.smooth."""
-        known = getattr(reply, "__dict__", _NOTHING)
-        if known.get("type") != "message" or known.get("stop_reason") == "refusal":
-            return None
-        usage = known.get("usage")
-        tokens = None if usage is None else anthropic_usage({}, members(usage))
-        if tokens is None:
-            return None
-        return (
-            tokens.input_tokens,
-            tokens.output_tokens,
-            tokens.cache_read_tokens,
-            tokens.cache_write_tokens,
-            tokens.reasoning_tokens,
-        )
+    reading = reading(
+        "usage",
+        input_tokens=(("input_tokens",), ("cache_read_input_tokens",), ("cache_creation_input_tokens",)),
+        output_tokens=(("output_tokens",),),
+        cache_read=(("cache_read_input_tokens",),),
+        cache_write=(("cache_creation_input_tokens",),),
+        reasoning=(("output_tokens_details", "thinking_tokens"),),
+        must=((("type",), ("message",)), (("usage", "output_tokens_details", "reasoning_tokens"), (None,))),
+        never=((("stop_reason",), ("refusal",)),),
+    )
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""

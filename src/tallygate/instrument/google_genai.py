@@ -5,33 +5,41 @@ Chats, automatic function calling and continuations make several calls of a mode
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
-from contextvars import Token
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from tallygate.errors import ErrorType
+from tallygate.context import current
 from tallygate.facts import LLMCall
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
+from tallygate.instrument.support.gemini_replies import BATCH_EMBED, EMBED, GENERATE, STREAM
 from tallygate.instrument.support.hosts import provider_at
-from tallygate.instrument.support.llm_calls import ObservedCall, Reader, members, ongoing, watched, watched_async
-from tallygate.instrument.support.once import inside
+from tallygate.instrument.support.known_calls import (
+    PLACE,
+    ClientPlace,
+    SDKCall,
+    Unroutine,
+    in_full,
+    learn,
+    now_sending,
+    ongoing,
+    routines,
+)
+from tallygate.instrument.support.llm_calls import Reader, watched, watched_async
+from tallygate.instrument.support.once import inside, let_go
 from tallygate.instrument.support.watchers import Watchers
 from tallygate.record.classify import http_status
 from tallygate.record.recorder import UNKNOWN_MODEL
-from tallygate.wire.errors import GEMINI_FILTERED
-from tallygate.wire.tokens import gemini_usage
 
 if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.client import AsyncClient
 
+    from tallygate.ledger._core import RoutineCall
     from tallygate.record.recorder import Recorder
 
-_CONTENT: Final = ("function_call", "inline_data", "file_data", "executable_code", "code_execution_result")
+    AnyCall = SDKCall | RoutineCall
 
 _watchers: Watchers | None = None
 
@@ -58,117 +66,6 @@ def google_genai(client: Client | AsyncClient | None = None, *, tally: Recorder 
     return _watchers.add(client._api_client, tally)
 
 
-class Generate:
-    """generateContent."""
-
-    operation = "generate_content"
-
-    def __init__(self, method: str) -> None:
-        self.endpoint = f"/models/{{model}}:{method}"
-
-    def whole(self, call: ObservedCall, reply: Any) -> None:
-        """As Reader.whole."""
-        known = members(reply)
-        raw = known.get("sdk_http_response")
-        if raw is not None and raw.body:  # it was asked for in place of the reply
-            try:
-                known = _in_snake_case(json.loads(raw.body))
-            except (ValueError, RecursionError):
-                call.failure = ErrorType.PROVIDER_INVALID_RESPONSE
-                return
-        self._read(call, known, False)
-
-    def event(self, call: ObservedCall, event: Any) -> None:
-        """As Reader.event."""
-        self._read(call, members(event), True)
-
-    def _read(self, call: ObservedCall, known: dict[str, Any], streamed: bool) -> None:
-        said, filtered = False, False
-        for candidate in known.get("candidates") or ():
-            own = members(candidate)
-            content, reason = own.get("content"), own.get("finish_reason")
-            if content is not None and not said:
-                said = _say_something(members(content).get("parts") or ())
-            if reason is not None:
-                call.complete = True
-                filtered = filtered or reason in GEMINI_FILTERED
-        if said and streamed:
-            call.content()
-        usage = known.get("usage_metadata")
-        if usage is not None:
-            if call.counts is None:
-                call.counts = []
-            get = members(usage).get
-            told = (
-                get("prompt_token_count"),
-                get("tool_use_prompt_token_count"),
-                get("candidates_token_count"),
-                get("thoughts_token_count"),
-                get("cached_content_token_count"),
-            )
-            call.usage(gemini_usage(call.counts, told))
-        feedback = known.get("prompt_feedback")
-        if feedback is not None and members(feedback).get("block_reason"):
-            call.complete = filtered = True
-        if filtered:
-            call.filtered(said or call.said_something)
-
-
-def _say_something(parts: Iterable[Any]) -> bool:
-    """Whether these parts of a content carry anything; a signature alone is nothing."""
-    for part in parts:
-        known = members(part)
-        if known.get("text"):
-            return True
-        for name in _CONTENT:
-            if known.get(name) is not None:
-                return True
-    return False
-
-
-def _in_snake_case(document: Any) -> Any:
-    """A JSON document with names as the library's objects have them."""
-    if isinstance(document, dict):
-        return {
-            re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): _in_snake_case(value)
-            for name, value in document.items()
-        }
-    return [_in_snake_case(item) for item in document] if isinstance(document, list) else document
-
-
-class Embed:
-    """Embeddings, of which Vertex AI alone tells the tokens."""
-
-    operation = "embeddings"
-
-    def __init__(self, method: str) -> None:
-        self.endpoint = f"/models/{{model}}:{method}"
-
-    def whole(self, call: ObservedCall, reply: Any) -> None:
-        """As Reader.whole."""
-        known = members(reply)
-        usage = known.get("usage_metadata")
-        tokens = None if usage is None else members(usage).get("prompt_token_count")
-        if tokens is None:
-            counts: list[Any] = []
-            for one in known.get("embeddings") or ():
-                statistics = members(one).get("statistics")
-                counts.append(statistics and members(statistics).get("token_count"))
-            if counts and None not in counts:
-                tokens = int(sum(counts))
-        if tokens is not None:
-            call.usage(gemini_usage([], (tokens, None, None, None, None)))
-
-    def event(self, call: ObservedCall, event: Any) -> None:
-        """As Reader.event; there are none."""
-
-
-GENERATE: Final = Generate("generateContent")
-STREAM: Final = Generate("streamGenerateContent")
-BATCH_EMBED: Final = Embed("batchEmbedContents")
-EMBED: Final[Mapping[str, Reader]] = {"PREDICT": Embed("predict"), "EMBED_CONTENT": Embed("embedContent")}
-
-
 @lru_cache(1024)
 def _model_label(model: str) -> str:
     """The model's own name, of names like models/gemini-2.5-pro and publishers/google/models/gemini-2.5-pro."""
@@ -180,29 +77,50 @@ def _provider_at(base_url: str | None) -> str:
     return provider_at(urlsplit(base_url or "").hostname or "", "gemini")
 
 
-class _Call(ObservedCall):
-    """A call of this library."""
-
-    asked = False
-    """Whether aiohttp was asked for the answer of the request that is being sent."""
+_routines: Final = routines(("model",))
+_unroutine: Final = Unroutine()
 
 
-def _begin(owner: Any, reader: Reader, given: dict[str, Any], stream: bool = False) -> _Call | None:
-    """The call that this makes; None when nobody records it."""
+def _begin(owner: Any, reader: Reader, given: dict[str, Any], stream: bool = False) -> SDKCall | None:
+    """The call that this makes, when it is no known one; None when nobody records it."""
     api = owner._api_client
     recorder = None if _watchers is None else _watchers.recorder(api)
-    if recorder is None or inside.get() or ongoing.get() is not None:
+    if recorder is None or _watchers is None or inside.get() is not None:
         return None
     try:
         if reader is BATCH_EMBED and (kind := given.get("embedding_api_type")) is not None:
             reader = EMBED.get(kind.value, BATCH_EMBED)
-        model = given.get("model")
+        model, options = given.get("model"), api._http_options
         label = _model_label(model) if isinstance(model, str) else UNKNOWN_MODEL
-        provider = "vertex" if api.vertexai else _provider_at(api._http_options.base_url)
-        return _Call(recorder, reader, provider, label, stream)
+        place: ClientPlace | None = vars(api).get(PLACE)
+        if place is None or not place.holds(api):
+            provider = "vertex" if api.vertexai else _provider_at(options.base_url)
+            own = ((None, name, vars(api)[name]) for name in ("vertexai", "_http_options"))
+            place = ClientPlace(provider, _watchers, *own, (vars(options), "base_url", options.base_url))
+            vars(api)[PLACE] = place
+        call = SDKCall(recorder, reader, place.provider, label, stream)
+        if reader is GENERATE and type(model) is str and recorder.identities is None:
+            call.learns = place, (model,), current.get()
+        return call
     except Exception as problem:
         recorder.failed(LLMCall, problem)
         return None
+
+
+def _end(call: AnyCall, reply: Any) -> None:
+    """The library has returned this."""
+    let_go(call)
+    call = in_full(call)
+    call.whole(reply)
+    call.ended()
+    if _watchers is not None:
+        learn(call, _watchers)
+
+
+def _fail(call: AnyCall, problem: BaseException) -> None:
+    """The library has raised this."""
+    let_go(call)
+    in_full(call).fail(problem)
 
 
 def _patch(patches: Instrumentation) -> None:
@@ -223,51 +141,49 @@ def _patch(patches: Instrumentation) -> None:
         patches.wrap(ClientSession, "_request", lambda original: _session_request(original, patches))
 
 
-def _leave(token: Token[Any]) -> None:
-    try:
-        token.var.reset(token)
-    except ValueError:
-        # A coroutine that is finished in another context than it began in: what was set is gone with the first.
-        return
-
-
 def _whole(original: Callable[..., Any], reader: Reader) -> Callable[..., Any]:
+    known = _routines if reader is GENERATE else _unroutine
+    begin, end = known.begin, known.end
+
     @wraps(original)
     def whole(self: Any, **given: Any) -> Any:
-        call = _begin(self, reader, given)
+        call: AnyCall | None = begin(self._api_client, given, False)
         if call is None:
-            return original(self, **given)
-        token = ongoing.set(call)
+            call = _begin(self, reader, given)
+            if call is None:
+                return original(self, **given)
+            inside.set(call)
         try:
             reply = original(self, **given)
         except BaseException as problem:
-            call.fail(problem)
+            _fail(call, problem)
             raise
-        finally:
-            ongoing.reset(token)
-        call.whole(reply)
-        call.ended()
+        if not end(call, reply):
+            _end(call, reply)
         return reply
 
     return whole
 
 
 def _async_whole(original: Callable[..., Awaitable[Any]], reader: Reader) -> Callable[..., Awaitable[Any]]:
+    known = _routines if reader is GENERATE else _unroutine
+    begin, end = known.begin, known.end
+
     @wraps(original)
     async def whole(self: Any, **given: Any) -> Any:
-        call = _begin(self, reader, given)
+        call: AnyCall | None = begin(self._api_client, given, False)
         if call is None:
-            return await original(self, **given)
-        token = ongoing.set(call)
+            call = _begin(self, reader, given)
+            if call is None:
+                return await original(self, **given)
+            inside.set(call)
         try:
             reply = await original(self, **given)
         except BaseException as problem:
-            call.fail(problem)
+            _fail(call, problem)
             raise
-        finally:
-            _leave(token)
-        call.whole(reply)
-        call.ended()
+        if not end(call, reply):
+            _end(call, reply)
         return reply
 
     return whole
@@ -286,13 +202,13 @@ def _stream(original: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[An
 _END: Final = object()
 
 
-def _sent_at_first(items: Iterator[Any], call: _Call) -> Generator[Any]:
+def _sent_at_first(items: Iterator[Any], call: SDKCall) -> Generator[Any]:
     """These items, the first of which sends the request."""
-    token = ongoing.set(call)
+    inside.set(call)
     try:
         first = next(items, _END)
     finally:
-        ongoing.reset(token)
+        let_go(call)
     if first is not _END:
         yield first
         yield from items
@@ -304,31 +220,23 @@ def _async_stream(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awai
         call = _begin(self, STREAM, given, True)
         if call is None:
             return await original(self, **given)  # type: ignore[no-any-return]  # the library's iterator
-        token = ongoing.set(call)
+        inside.set(call)
         try:
             items = await original(self, **given)
         except BaseException as problem:
             call.fail(problem)
             raise
         finally:
-            _leave(token)
+            let_go(call)
         return watched_async(items, call)
 
     return stream
 
 
-def _sending() -> tuple[_Call, Token[bool]] | None:
-    """A request leaves: the call that it is of, if any."""
-    call = ongoing.get()
-    if not isinstance(call, _Call) or inside.get():
-        return None
-    call.sending()
-    call.asked = False
-    return call, inside.set(True)
-
-
-def _lost(call: _Call, problem: BaseException) -> None:
-    """The request gave this: the library's exception for an error's answer, or what happened to it on the way."""
+def _lost(call: AnyCall, problem: BaseException) -> None:
+    """A request gave this: the library's exception for an error's answer, or what happened to it on the way."""
+    call = in_full(call)
+    call.underway = False
     status = http_status(problem) if hasattr(problem, "details") else None
     if status is None:
         call.unanswered(problem)
@@ -336,41 +244,48 @@ def _lost(call: _Call, problem: BaseException) -> None:
         call.answered(status)
 
 
+def _arrived(call: AnyCall, stream: bool) -> None:
+    """A request was answered; errors are raised by the library."""
+    call = in_full(call)
+    call.underway = False
+    call.answered(200, stream)
+
+
 def _request_once(original: Callable[..., Any]) -> Callable[..., Any]:
+    leave, arrive = _routines.leave, _routines.arrive
+
     @wraps(original)
     def request_once(self: Any, http_request: Any, stream: bool = False) -> Any:
-        sending = _sending()
-        if sending is None:
+        call = leave() or now_sending()
+        if call is None:
             return original(self, http_request, stream)
-        call, token = sending
         try:
             response = original(self, http_request, stream)
         except BaseException as problem:
             _lost(call, problem)
             raise
-        finally:
-            inside.reset(token)
-        call.answered(200, stream)
+        if not arrive(call, None, stream):
+            _arrived(call, stream)
         return response
 
     return request_once
 
 
 def _async_request_once(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    leave, arrive = _routines.leave, _routines.arrive
+
     @wraps(original)
     async def request_once(self: Any, http_request: Any, stream: bool = False, **further: Any) -> Any:
-        sending = _sending()
-        if sending is None:
+        call = leave() or now_sending()
+        if call is None:
             return await original(self, http_request, stream, **further)
-        call, token = sending
         try:
             response = await original(self, http_request, stream, **further)
         except BaseException as problem:
             _lost(call, problem)
             raise
-        finally:
-            _leave(token)
-        call.answered(200, stream)
+        if not arrive(call, None, stream):
+            _arrived(call, stream)
         return response
 
     return request_once
@@ -383,8 +298,8 @@ def _session_request(
 
     @wraps(original)
     async def request(self: Any, *given: Any, **further: Any) -> Any:
-        call = ongoing.get()
-        if patches.removed or not isinstance(call, _Call) or not inside.get():
+        call = None if patches.removed else ongoing()
+        if call is None or not call.underway:
             return await original(self, *given, **further)
         if call.asked:
             call.sending()

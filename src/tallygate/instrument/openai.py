@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.patching import Instrumentation
 from tallygate.instrument.support.hosts import provider_at
+from tallygate.instrument.support.known_calls import reading
 from tallygate.instrument.support.llm_calls import ObservedCall, member, plain
 from tallygate.instrument.support.stainless import SDK
 from tallygate.wire.tokens import MOST, openai_usage
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 _CONTENT: Final = ("tool_calls", "reasoning_content", "reasoning", "refusal", "function_call", "audio")
 _LAST: Final = frozenset(("response.completed", "response.incomplete", "response.failed", "response.cancelled"))
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 _sdk: SDK | None = None
 
@@ -67,17 +64,17 @@ class Chat:
 
     def __init__(self, operation: str, endpoint: str) -> None:
         self.operation, self.endpoint = operation, endpoint
-
-    def smooth(self, reply: Any) -> tuple[int, int, int, int, int] | None:
-        """As ReplyReader.smooth."""
-        known = getattr(reply, "__dict__", _NOTHING)
-        usage = known.get("usage")
-        if usage is None:
-            return None
-        for choice in known.get("choices") or ():
-            if choice.__dict__.get("finish_reason") == "content_filter":
-                return None
-        return _tokens(usage, _CHAT_USAGE)
+        self.reading = reading(
+            "usage",
+            input_tokens=(("prompt_tokens",),),
+            output_tokens=(("completion_tokens",),),
+            cache_read=(("prompt_tokens_details", "cached_tokens"),),
+            cache_write=(("prompt_tokens_details", "cache_write_tokens"),),
+            reasoning=(("completion_tokens_details", "reasoning_tokens"),),
+            total="total_tokens",
+            never=((("choices", "*", "finish_reason"), ("content_filter",)),),
+            closed=True,
+        )
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
@@ -180,13 +177,17 @@ class Responses:
     operation = "chat"
     endpoint = "/responses"
 
-    def smooth(self, reply: Any) -> tuple[int, int, int, int, int] | None:
-        """As ReplyReader.smooth."""
-        known = getattr(reply, "__dict__", _NOTHING)
-        usage = known.get("usage")
-        if usage is None or known.get("status") != "completed" or member(reply, "error"):
-            return None
-        return _tokens(usage, _RESPONSES_USAGE)
+    reading = reading(
+        "usage",
+        input_tokens=(("input_tokens",),),
+        output_tokens=(("output_tokens",),),
+        cache_read=(("input_tokens_details", "cached_tokens"),),
+        cache_write=(("input_tokens_details", "cache_write_tokens"),),
+        reasoning=(("output_tokens_details", "reasoning_tokens"),),
+        total="total_tokens",
+        must=((("status",), ("completed",)), (("error",), (None,))),
+        closed=True,
+    )
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
@@ -226,9 +227,7 @@ class Embeddings:
 
     operation = "embeddings"
     endpoint = "/embeddings"
-
-    def smooth(self, reply: Any) -> None:
-        """As ReplyReader.smooth; none is short."""
+    reading = None
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""

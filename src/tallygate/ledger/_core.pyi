@@ -1,6 +1,7 @@
-from typing import Final
+from contextvars import ContextVar
+from typing import Any, Final
 
-from tallygate.ledger.interface import Ledger
+from tallygate.ledger.interface import Ledger, Row
 from tallygate.ledger.schema import TableSchema
 
 _CRASH_STEPS: Final[int]
@@ -15,3 +16,52 @@ def open(
 ) -> Ledger: ...
 def _nothing(*arguments: object) -> None: ...
 def _crash_at(step: int, /) -> None: ...
+
+class Form: ...
+
+class Reading:
+    def __new__(
+        cls,
+        usage: str,
+        counts: tuple[tuple[tuple[str, ...], ...], ...],
+        tests: tuple[tuple[tuple[str, ...], tuple[object, ...], bool], ...],
+        total: str,
+        closed: bool,
+        /,
+    ) -> Reading: ...
+    def read(self, reply: object, /) -> tuple[int, int, int, int, int] | None: ...
+
+class Routine:
+    def __new__(
+        cls,
+        form: object,
+        owner: object,
+        measures: tuple[int, ...],
+        request: Row,
+        reading: Reading,
+        about: object,
+        guards: tuple[tuple[dict[str, Any] | None, str, object], ...],
+        /,
+    ) -> Routine: ...
+
+class RoutineCall:
+    @property
+    def about(self) -> Any: ...
+    @property
+    def tracker(self) -> Any: ...
+    @property
+    def answer(self) -> Any: ...
+    @property
+    def since_sent(self) -> float | None: ...
+    @property
+    def seconds(self) -> float | None: ...
+    full: Any
+
+class Routines:
+    def __new__(
+        cls, place: str, current: ContextVar[Any], ongoing: ContextVar[Any], labels: tuple[tuple[str, ...], ...], /
+    ) -> Routines: ...
+    def begin(self, client: object, request: object, stream: object, /) -> RoutineCall | None: ...
+    def leave(self) -> RoutineCall | None: ...
+    def arrive(self, call: object, response: object, stream: object, /) -> bool: ...
+    def end(self, call: object, reply: object, /) -> bool: ...

@@ -155,7 +155,7 @@ class HTTPCall:
 
     def __init__(self, call: ObservedCall, wire: Wire) -> None:
         self.observed, self._wire = call, wire
-        self._token: Token[bool] | None = None
+        self._token: Token[object] | None = None
 
     def __enter__(self) -> None:
         self.observed.sending()

@@ -6,10 +6,9 @@ Nothing here raises into the program: what goes wrong with the reading is counte
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextvars import ContextVar
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tallygate.errors import ErrorType, error_type_of_status
 from tallygate.facts import LLMCall
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from tallygate.wire.interface import Usage
 
 T = TypeVar("T")
-
-ongoing: Final[ContextVar[ObservedCall | None]] = ContextVar("tallygate_ongoing_llm_call", default=None)
-"""The call whose requests are being sent; not while a stream is read."""
 
 
 class Reader(Protocol):

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextvars import Token
 from dataclasses import dataclass
 from functools import wraps
-from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tallygate.context import current
 from tallygate.errors import ErrorType
@@ -20,24 +18,24 @@ from tallygate.facts import LLMCall
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.support.bodies import attach, take
 from tallygate.instrument.support.known_calls import (
-    MOST_KNOWN,
-    CallLabels,
+    PLACE,
     ClientPlace,
-    Known,
-    KnownCall,
     ReplyReader,
     SDKCall,
+    in_full,
+    learn,
+    now_sending,
+    routines,
 )
-from tallygate.instrument.support.llm_calls import ObservedCall, ongoing, watched, watched_async
-from tallygate.instrument.support.once import inside
+from tallygate.instrument.support.llm_calls import ObservedCall, watched, watched_async
+from tallygate.instrument.support.once import inside, let_go
 from tallygate.instrument.support.watchers import MARK, Watchers
-from tallygate.record.binding import Binding
-from tallygate.record.default import default
 from tallygate.record.recorder import UNKNOWN_MODEL, Recorder
 
-_PLACE: Final = "_tallygate_place"
-"""Attribute of a client with its ``ClientPlace``."""
-_new: Final = object.__new__
+if TYPE_CHECKING:
+    from tallygate.ledger._core import RoutineCall
+
+    AnyCall = SDKCall | RoutineCall
 
 
 @dataclass(eq=False)
@@ -63,6 +61,7 @@ class SDK:
 
     def __post_init__(self) -> None:
         self.watchers = Watchers(self.name, lambda patches: _patch(self, patches))
+        self.routines = routines(("url",), ("method",), ("json_data", "model"))
 
     def instrument(self, client: Any, tally: Recorder | None) -> Instrumentation:
         """Watch this client, and those copied from it; all clients when it is None. Raises NotInstrumentable."""
@@ -74,83 +73,59 @@ class SDK:
         return self.watchers.add(client, tally)
 
     def begin(self, client: Any, options: Any, stream: bool) -> SDKCall | None:
-        """The call that this request makes; None when it is none, or nobody records it."""
-        # Nearly every call is like one before. This runs cold, among the library's own work, where each step costs
-        # several times what it does in a loop; so these are as few as can be. ``_begin`` comes to the same in full.
-        try:
-            members, asked = client.__dict__, options.__dict__
-            place = members.get(_PLACE)
-            if (
-                place is not None
-                and not stream
-                and place.everybody is self.watchers.everybody
-                and place.program is default.recorder
-                and place.base_url is members["_base_url"]
-                and type(body := asked["json_data"]) is dict
-                and (known := place.known.get((asked["url"], body["model"], context := current.get()))) is not None
-                and asked["method"] == "post"
-                and ongoing.get() is None
-                and not inside.get()
-            ):
-                call = _new(KnownCall)
-                call.known, call.recorder, call.reader, call.sent, call.smooth = (
-                    known,
-                    known.recorder,
-                    known.reader,
-                    0.0,
-                    False,
-                )
-                call.tracker = known.draft(known.binding, context).start()
-                return call
-        except Exception:  # say a model that has no hash
-            return self._begin(client, options, stream)
-        return self._begin(client, options, stream)
-
-    def _begin(self, client: Any, options: Any, stream: bool) -> SDKCall | None:
-        everybody, program = self.watchers.everybody, default.recorder
+        """The call that this request makes, when it is no known one; None when it is none, or nobody records it."""
         recorder = self.watchers.recorder(client)
         if recorder is None:
             return None
         try:
             reader = self.readers.get(options.url)
-            if reader is None or options.method != "post" or inside.get() or ongoing.get() is not None:
+            if reader is None or options.method != "post" or inside.get() is not None:
                 return None
             body = options.json_data
-            model = body.get("model") if type(body) is dict or isinstance(body, Mapping) else None
-            if not isinstance(model, str):
-                model = UNKNOWN_MODEL
-            where, steady = client._base_url, not isinstance(client, self.unsteady)
-            place: ClientPlace | None = client.__dict__.get(_PLACE)
-            if (
-                place is None
-                or place.base_url is not where
-                or place.everybody is not everybody
-                or place.program is not program
-            ):
-                place = ClientPlace(where, self.provider(client), everybody, program)
+            named = body.get("model") if type(body) is dict or isinstance(body, Mapping) else None
+            model = named if isinstance(named, str) else UNKNOWN_MODEL
+            steady = not isinstance(client, self.unsteady)
+            place: ClientPlace | None = vars(client).get(PLACE)
+            if place is None or not place.holds(client):
+                place = ClientPlace(self.provider(client), self.watchers, (None, "_base_url", client._base_url))
                 if steady:
-                    client.__dict__[_PLACE] = place
+                    vars(client)[PLACE] = place
             call = SDKCall(recorder, reader, place.provider, model, stream)
-            if steady and not stream and recorder.identities is None:
-                call.learns = place, (options.url, model, current.get())
+            if steady and not stream and model is named and recorder.identities is None:
+                call.learns = place, (options.url, options.method, model), current.get()
+            inside.set(call)
             return call
         except Exception as problem:
             recorder.failed(LLMCall, problem)
             return None
 
-    def end(self, call: SDKCall, result: Any) -> None:
-        """``request`` has returned this, with nothing left to be read."""
-        known = call.known
-        if known is not None and call.smooth:
-            # Nearly every call ends like this; as few steps as can be, and what follows comes to the same in full.
-            try:
-                tokens = known.reader.smooth(result)
-                if tokens is not None:
-                    call.over = True
-                    known.close(call.tracker, *tokens, call.seconds)
-                    return
-            except Exception as problem:
-                known.recorder.failed(LLMCall, problem)
+    def arrived(self, call: AnyCall, result: Any, stream: bool, asynchronous: bool) -> None:
+        """A request has this result."""
+        call = in_full(call)
+        call.underway = False
+        try:
+            response = result[0] if type(result) is tuple else result
+            status = response.status_code
+            call.answered(status, bool(stream) or not response.is_closed)
+            if call.unread:
+                attach(response, call, asynchronous)
+            elif status < 400:
+                call.answer = response
+        except Exception as problem:
+            call.recorder.failed(LLMCall, problem)
+
+    def lost(self, call: AnyCall, problem: BaseException) -> None:
+        """A request has raised this."""
+        call = in_full(call)
+        call.underway = False
+        call.unanswered(problem)
+
+    def end(self, call: AnyCall, result: Any) -> None:
+        """``request`` has returned this."""
+        let_go(call)
+        call = in_full(call)
+        if call.unread:
+            return
         if isinstance(result, self.raw):
             _read_raw(call, getattr(result, "http_response", result))
         elif isinstance(result, str):
@@ -158,23 +133,12 @@ class SDK:
         else:
             call.whole(result)
         call.ended()
-        if call.learns is not None and call.failure is None and call.status == 200:
-            self._learn(call, *call.learns)
+        learn(call, self.watchers)
 
-    def _learn(self, call: SDKCall, place: ClientPlace, labels: CallLabels) -> None:
-        """Calls like this one are known from here on."""
-        binding = call.tracker.owner
-        if not isinstance(binding, Binding) or place.everybody is not self.watchers.everybody:
-            return  # nothing is recorded, or no longer so
-        try:
-            if len(place.known) >= MOST_KNOWN:
-                place.known.clear()
-            place.known[labels] = Known(call.recorder, self.readers[labels[0]], binding)
-        except Exception as problem:
-            call.recorder.failed(LLMCall, problem)
-
-    def fail(self, call: ObservedCall, problem: BaseException) -> None:
+    def fail(self, call: AnyCall, problem: BaseException) -> None:
         """``request`` has raised this; perhaps after the reply was here, which then says what it used."""
+        let_go(call)
+        call = in_full(call)
         if call.answer is not None and not call.unread:
             _read_raw(call, call.answer)
         call.answer = None
@@ -193,10 +157,10 @@ def _read_raw(call: ObservedCall, response: Any) -> None:
 
 def _patch(sdk: SDK, patches: Instrumentation) -> None:
     patches.wrap(sdk.client, "request", lambda original: _request(sdk, original))
-    patches.wrap(sdk.client, sdk.sending, _send)
+    patches.wrap(sdk.client, sdk.sending, lambda original: _send(sdk, original))
     patches.wrap(sdk.stream, "__stream__", _stream)
     patches.wrap(sdk.async_client, "request", lambda original: _async_request(sdk, original))
-    patches.wrap(sdk.async_client, sdk.sending, _async_send)
+    patches.wrap(sdk.async_client, sdk.sending, lambda original: _async_send(sdk, original))
     patches.wrap(sdk.async_stream, "__stream__", _async_stream)
     for kind in (sdk.client, sdk.async_client):
         for derived in _derived(kind):
@@ -211,29 +175,24 @@ def _derived(kind: type[Any]) -> Iterator[type[Any]]:
         yield from _derived(derived)
 
 
-def _leave(token: Token[Any]) -> None:
-    try:
-        token.var.reset(token)
-    except ValueError:
-        # A coroutine that is finished in another context than it began in: what was set is gone with the first.
-        return
+# Nearly every call is like one before, and the compiled core sees to it. These wrappers run cold, among the library's
+# own work, where each step costs several times what it does in a loop; so those of such calls are as few as can be.
 
 
 def _request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
+    begin, end = sdk.routines.begin, sdk.routines.end
+
     @wraps(original)
     def request(self: Any, cast_to: Any, options: Any, *, stream: bool = False, **further: Any) -> Any:
-        call = sdk.begin(self, options, stream)
+        call = begin(self, options, stream) or sdk.begin(self, options, stream)
         if call is None:
             return original(self, cast_to, options, stream=stream, **further)
-        token = ongoing.set(call)
         try:
             result = original(self, cast_to, options, stream=stream, **further)
         except BaseException as problem:
             sdk.fail(call, problem)
             raise
-        finally:
-            ongoing.reset(token)
-        if call.smooth or not call.unread:
+        if not end(call, result):
             sdk.end(call, result)
         return result
 
@@ -241,88 +200,60 @@ def _request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _async_request(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
+    begin, end = sdk.routines.begin, sdk.routines.end
+
     @wraps(original)
     async def request(self: Any, cast_to: Any, options: Any, *, stream: bool = False, **further: Any) -> Any:
-        call = sdk.begin(self, options, stream)
+        call = begin(self, options, stream) or sdk.begin(self, options, stream)
         if call is None:
             return await original(self, cast_to, options, stream=stream, **further)
-        token = ongoing.set(call)
         try:
             result = await original(self, cast_to, options, stream=stream, **further)
         except BaseException as problem:
             sdk.fail(call, problem)
             raise
-        finally:
-            _leave(token)
-        if call.smooth or not call.unread:
+        if not end(call, result):
             sdk.end(call, result)
         return result
 
     return request
 
 
-def _sent(call: SDKCall, result: Any, stream: object, asynchronous: bool) -> None:
-    """A request has this result."""
-    try:
-        response = result[0] if type(result) is tuple else result
-        status = response.status_code
-        if status == 200 and not stream and response.is_closed:  # nearly always
-            call.seconds, call.status, call.answer, call.smooth = perf_counter() - call.sent, 200, response, True
-            return
-        call.answered(status, bool(stream) or not response.is_closed)
-        if call.unread:
-            attach(response, call, asynchronous)
-        elif status < 400:
-            call.answer = response
-    except Exception as problem:
-        call.recorder.failed(LLMCall, problem)
+def _send(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
+    leave, arrive = sdk.routines.leave, sdk.routines.arrive
 
-
-def _send(original: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(original)
-    def send(self: Any, request: Any, **further: Any) -> Any:
-        call: Any = ongoing.get()
-        if call is None or inside.get():
-            return original(self, request, **further)
-        if call.sent:
-            call.smooth = False
-            call.sending()
-        else:
-            call.sent = perf_counter()
-        token = inside.set(True)
+    def send(self: Any, request: Any, *, stream: bool = False, **further: Any) -> Any:
+        call = leave() or now_sending()
+        if call is None:
+            return original(self, request, stream=stream, **further)
         try:
-            result = original(self, request, **further)
+            result = original(self, request, stream=stream, **further)
         except BaseException as problem:
-            call.unanswered(problem)
+            sdk.lost(call, problem)
             raise
-        finally:
-            inside.reset(token)
-        _sent(call, result, further.get("stream"), False)
+        if not arrive(call, result, stream):
+            sdk.arrived(call, result, stream, False)
         return result
 
     return send
 
 
-def _async_send(original: Callable[..., Any]) -> Callable[..., Any]:
+def _async_send(sdk: SDK, original: Callable[..., Any]) -> Callable[..., Any]:
+    leave, arrive = sdk.routines.leave, sdk.routines.arrive
+
     @wraps(original)
-    async def send(self: Any, request: Any, **further: Any) -> Any:
-        call: Any = ongoing.get()
-        if call is None or inside.get():
-            return await original(self, request, **further)
-        if call.sent:
-            call.smooth = False
-            call.sending()
-        else:
-            call.sent = perf_counter()
-        token = inside.set(True)
+    async def send(self: Any, request: Any, *, stream: bool = False, **further: Any) -> Any:
+        call = leave() or now_sending()
+        if call is None:
+            return await original(self, request, stream=stream, **further)
         try:
-            result = await original(self, request, **further)
+            result = await original(self, request, stream=stream, **further)
         except BaseException as problem:
-            call.unanswered(problem)
+            sdk.lost(call, problem)
             raise
-        finally:
-            _leave(token)
-        _sent(call, result, further.get("stream"), True)
+        if not arrive(call, result, stream):
+            sdk.arrived(call, result, stream, True)
         return result
 
     return send

@@ -44,10 +44,10 @@ class Statements:
     ) -> None:
         """registry: None for the program's. systems: kinds of database that are known to be meant. tally: as the
         instrumentation's. table: given a text that does not tell its table, and what ``record`` was given, does."""
-        self._tally, self._table = tally, table
+        self.tally, self._table = tally, table
         self.registry = registry or PROGRAM
         self._systems = frozenset([SYSTEMS.get(system, system) for system in systems])
-        self._bound: tuple[Recorder, int, dict[tuple[str, str], Row]] = (default.nowhere, 0, {})
+        self.bound: tuple[Recorder, int, dict[tuple[str, str], Row]] = (default.nowhere, 0, {})
         """Where statements go that succeed: in this recorder, by the names of this version of the registry."""
         self._seeded: WeakKeyDictionary[Recorder, tuple[int, frozenset[str]]] = WeakKeyDictionary()
         self.seed(instrumentation.recorder)
@@ -79,8 +79,8 @@ class Statements:
         self, system: str, text: str, seconds: float, problem: BaseException | None = None, about: Any = None
     ) -> None:
         """A statement took so long, and ended with this problem. about: what ``table`` is asked with. Never raises."""
-        recorder = self._tally or default.recorder
-        bound_to, version, rows = self._bound
+        recorder = self.tally or default.recorder
+        bound_to, version, rows = self.bound
         if problem is None and recorder is bound_to and self.registry.version == version:
             row = rows.get((system, text))
             if row is not None:
@@ -107,10 +107,10 @@ class Statements:
         status = "success" if problem is None else status_of(problem)
         recorder.record_query(query, seconds, system=system, table=table, operation=operation, status=status)
         if problem is None and recorder.exemplar is None and len(text) <= MOST_TEXT:
-            bound_to, known, rows = self._bound
+            bound_to, known, rows = self.bound
             if recorder is not bound_to or version != known or len(rows) >= MOST_KEPT:
                 rows = {}
-                self._bound = (recorder, version, rows)
+                self.bound = (recorder, version, rows)
             rows[dialect, text] = recorder.row(Query, system, query, table, operation, status)
 
 

@@ -17,15 +17,18 @@ static int look_around(Draft *draft) {
     return 0;
 }
 
-/* Again is once, and not when it is over; -1 with an exception. */
-static inline int begin(Draft *draft) {
-    if (draft->begun) return 0;
-    if (draft->form->where && look_around(draft) != 0) return -1;
-    if (draft_over(draft)) return 0;
+static inline void begin_here(Draft *draft) {
     Row *row = draft->form->going;
     draft->gauge = gauge_take(row, row->shape->measures);
     draft->epoch = atomic_load_explicit(&fork_epoch, relaxed);
     draft->begun = clock_nanoseconds();
+}
+
+/* Again is once, and not when it is over; -1 with an exception. */
+static inline int begin(Draft *draft) {
+    if (draft->begun) return 0;
+    if (draft->form->where && look_around(draft) != 0) return -1;
+    if (!draft_over(draft)) begin_here(draft);
     return 0;
 }
 
@@ -134,6 +137,11 @@ static PyObject *draft_enter(Draft *self, PyObject *unused) {
 PyObject *draft_start(Draft *self, PyObject *unused) {
     if (!draft_over(self) && !self->begun) self->held = 1;
     return draft_enter(self, unused);
+}
+
+void draft_start_here(Draft *draft) {
+    draft->held = 1;
+    begin_here(draft);
 }
 
 /* Lets the draft link a record to the trace that is current, if there is one; -1 with an exception. */

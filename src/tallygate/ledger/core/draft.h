@@ -45,6 +45,7 @@ extern PyTypeObject *FormType;
 int index_in(const Form *form, PyObject *number, uint32_t *index); /* a measure's index; -1 with an exception */
 Draft *draft_new(Form *form, PyObject *owner, PyObject *place);
 PyObject *draft_start(Draft *draft, PyObject *unused);
+void draft_start_here(Draft *draft); /* the same for one that has just been made in the place that is current */
 int draft_leave(Draft *draft); /* its block is left without an exception; -1 with one of its own */
 PyObject *batch_new(Form *form, PyObject *const *args, Py_ssize_t count);
 

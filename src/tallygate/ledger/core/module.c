@@ -1,5 +1,5 @@
 /* The module tallygate.ledger._core. */
-#include "core.h"
+#include "routine.h"
 
 PyObject *ledger_error, *row_view_type, *exemplar_type, *statistics_type, *elapsed_mark, *marked_mark;
 PyObject *ledger_open(PyObject *module, PyObject *args);
@@ -44,6 +44,8 @@ static int execute(PyObject *module) {
     if (register_fork_handlers() != 0) return PyErr_NoMemory(), -1;
     if (!make_table_type(module) || !make_ledger_type(module) || !make_activity_type(module) ||
         !make_draft_type(module) || !make_form_type(module) || !make_batch_type(module)) return -1;
+    if (make_reading_type(module) != 0 || make_routine_types(module) != 0) return -1;
+    if (PyModule_AddType(module, FormType) != 0) return -1;
     return make_row_type(module) ? 0 : -1;
 }
 

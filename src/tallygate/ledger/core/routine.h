@@ -1,0 +1,48 @@
+/* Reading: where replies of one kind tell what they used. Routine: how calls like one before are recorded. */
+#ifndef TALLYGATE_ROUTINE_H
+#define TALLYGATE_ROUTINE_H
+
+#include "draft.h"
+
+#define MOST_NAMES  4u
+#define MOST_COUNTS 12u
+#define MOST_TESTS  6u
+#define MOST_LABELS 6u
+#define MOST_GUARDS 6u
+#define READS       5u /* tokens of input and output, read from and written to a cache, of reasoning */
+
+typedef struct { /* members within members; "*" are all items of a list */
+    PyObject *names[MOST_NAMES];
+    uint32_t length;
+} Path;
+
+typedef struct {
+    Path path;
+    uint32_t target;
+    int required;
+} Count;
+
+typedef struct {
+    Path path;
+    PyObject *values;
+    int among;
+} Test;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *usage, *total; /* names of members; total: NULL when nobody tells it */
+    int closed;              /* an object with members that its class did not foresee is left to others */
+    Count counts[MOST_COUNTS];
+    Test tests[MOST_TESTS];
+    uint32_t count_count, test_count;
+} Reading;
+
+extern PyTypeObject *ReadingType;
+int path_parse(Path *path, PyObject *names); /* -1 with an exception */
+void path_clear(Path *path);
+PyObject *members_of(PyObject *source);                              /* a new reference; NULL without an exception */
+int reading_read(const Reading *self, PyObject *reply, int64_t *read); /* 0: leave it to others */
+int make_reading_type(PyObject *module);
+int make_routine_types(PyObject *module);
+
+#endif
