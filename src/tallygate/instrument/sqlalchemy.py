@@ -12,6 +12,7 @@ from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.queries import MOST_KEPT, Registry
 from tallygate.instrument.support.connections import OpenConnections
 from tallygate.instrument.support.statements import Statements, inside
+from tallygate.record.default import default
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -52,9 +53,14 @@ def sqlalchemy(
         dialect = target.dialect
         statements = Statements(handle, queries, dialect.name, tally=tally, table=Tables())
         for name in EXECUTE:
-            handle.wrap(dialect, name, lambda before: MethodType(_watched(statements, _function(before)), dialect))
+            watched = _watched if name == "do_execute_no_params" else _watched_alone
+            handle.wrap(dialect, name, partial(_bound, watched, statements, dialect))
         _count_connections(handle, target.pool)
     return handle
+
+
+def _bound(watched: Callable[..., Any], statements: Statements, dialect: Any, before: Any) -> MethodType:
+    return MethodType(watched(statements, _function(before)), dialect)
 
 
 def _function(method: Any) -> Callable[..., Any]:
@@ -150,6 +156,36 @@ def _watched(
         if outermost:
             inside.set(False)
         record(dialect.name, statement, seconds, None, rest)
+        return result
+
+    return do_execute
+
+
+def _watched_alone(statements: Statements, execute: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for one that takes parameters, and neither calls others nor is called by them.
+
+    Nearly every statement is like one before: its row is found here, with nothing called but what has to be.
+    """
+    in_full = _watched(statements, execute)
+    record, registry, tally = statements.record, statements.registry, statements.tally
+
+    @wraps(execute)
+    def do_execute(dialect: Any, cursor: Any, statement: str, parameters: Any, context: Any = None) -> Any:
+        if statements.removed or Statements.live > 1:
+            return in_full(dialect, cursor, statement, parameters, context)
+        began = perf_counter()
+        try:
+            result = execute(dialect, cursor, statement, parameters, context)
+        except BaseException as problem:
+            record(dialect.name, statement, perf_counter() - began, problem, (parameters, context))
+            raise
+        seconds = perf_counter() - began
+        recorder, version, rows = statements.bound
+        row = rows.get((dialect.name, statement))
+        if row is not None and version == registry.version and recorder is (tally or default.recorder):
+            row.record(seconds)
+        else:
+            record(dialect.name, statement, seconds, None, (parameters, context))
         return result
 
     return do_execute
