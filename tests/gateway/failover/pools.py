@@ -62,7 +62,9 @@ class Pool:
     def policy(self) -> Failover:
         return self.parts.failover
 
-    async def ask(self, model: str, *, stream: bool = False, api: API = CHAT, **headers: str) -> Answer:
+    async def ask(
+        self, model: str, *, stream: bool = False, api: API = CHAT, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """One call, and its facts written."""
         body = api.body(model, stream)
         answer = await ask(self.gateway.url + api.path(model, stream), body, headers)

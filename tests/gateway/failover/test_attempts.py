@@ -259,7 +259,7 @@ async def test_names_on_headers_are_harmless() -> None:
 async def test_a_callers_own_key_goes_to_one_provider_only() -> None:
     models = {"m": served_by(place("a", "x+500"), place("b", "y"))}
     async with pool(models, keys=False) as pools:
-        answer = await pools.ask("m", authorization="Bearer key-of-the-caller")
+        answer = await pools.ask("m", headers={"authorization": "Bearer key-of-the-caller"})
         first = await last_request(pools.simulators["a"], "openai_chat")
         second = await last_request(pools.simulators["b"], "openai_chat")
     assert answer.status == 200
@@ -271,8 +271,8 @@ async def test_a_callers_own_key_goes_to_one_provider_only() -> None:
 async def test_a_callers_own_key_that_is_refused_is_his_affair(behaviour: str) -> None:
     models = {"m": served_by(place("a", f"x+{behaviour}"), place("b", "y"))}
     async with pool(models, keys=False, breaker_failures=1) as pools:
-        answer = await pools.ask("m", authorization="Bearer wrong")
+        answer = await pools.ask("m", headers={"authorization": "Bearer wrong"})
         assert answer.body == await pools.sent("a", f"x+{behaviour}")
         assert (pools.requests("a"), pools.requests("b")) == (1, 0)
-        again = await pools.ask("m", authorization="Bearer wrong")
+        again = await pools.ask("m", headers={"authorization": "Bearer wrong"})
     assert answer.status == again.status == int(behaviour)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from tallygate.errors import ErrorType, error_type_of_status
-from tallygate.facts import LLMCall
+import structlog
+
+from tallygate.errors import ErrorType
 from tallygate.gateway.asking import ask
-from tallygate.gateway.failover.backoff import not_before, requested_wait
-from tallygate.gateway.failover.policy import OF_A_KEY
-from tallygate.gateway.failover.replies import Begun, Kept, begun, failure_in, keep
+from tallygate.gateway.failover.backoff import not_before
+from tallygate.gateway.failover.judging import Failure, error_in, judge
+from tallygate.gateway.failover.replies import Kept, keep
 from tallygate.gateway.refusal import Refusal
 from tallygate.gateway.upstream import Reply, UpstreamError
 from tallygate.record.nothing import NO_CALL
+
+log = structlog.get_logger("tallygate.gateway")
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
@@ -37,21 +40,6 @@ class Trail:
         """Answers among them that told to slow down."""
         self.noted = False
         """Whether the deployment's breaker knows how the last attempt ended."""
-
-
-@dataclass(slots=True)
-class Failure:
-    """An attempt that failed in a way that another may not."""
-
-    deployment: Deployment
-    error_type: ErrorType
-    reply: Reply | None = None
-    """The answer, still open."""
-    problem: UpstreamError | None = None
-    wait: float | None = None
-    """Seconds that the provider asked for."""
-    again: bool = True
-    """Whether it makes sense to ask the same deployment again."""
 
 
 class Attempts:
@@ -112,55 +100,14 @@ class Attempts:
     # One attempt
 
     async def _judge(self, deployment: Deployment, outcome: Reply | UpstreamError) -> Reply | Failure:
-        """Whether an attempt failed in a way that another may not."""
-        exchange, policy = self._exchange, self._policy
-        if isinstance(outcome, UpstreamError):
-            if outcome.error_type is ErrorType.GATEWAY_INTERNAL:
-                raise outcome
-            failure = Failure(deployment, outcome.error_type, problem=outcome)
-        elif outcome.status < 400:
-            if not (exchange.stream and self._asked_for.has_choice):
-                return outcome
-            looked = await self._look_into(deployment, outcome)
-            if not isinstance(looked, Failure):
-                return looked
-            failure = looked
-        elif policy.is_failure(deployment, outcome.status):
-            wait = requested_wait(dict(outcome.headers), policy.wall_clock())
-            again = outcome.status not in OF_A_KEY
-            failure = Failure(deployment, error_type_of_status(outcome.status), outcome, wait=wait, again=again)
-        else:
-            return outcome
-        self._trail.noted = True
-        policy.failed(exchange, deployment, failure.error_type.value, failure.wait)
-        if not failure.again:
-            self._never.add(deployment)
-        return failure
-
-    async def _look_into(self, deployment: Deployment, reply: Reply) -> Reply | Failure:
-        """A stream may begin with an error, or break off at once: its head is not sent before that is known."""
-        exchange, since = self._exchange, perf_counter()
-        try:
-            opened = await begun(reply)
-        except UpstreamError as problem:
-            return Failure(deployment, problem.error_type, problem=problem)
-        finally:
-            exchange.waited += perf_counter() - since
-        found = None if b"error" not in opened.first else self._error_in(opened, opened.first)
-        if not opened.first:
-            found = ErrorType.PROVIDER_STREAM_CUT
-        if found is not None and found.domain == "provider":
-            return Failure(deployment, found, opened)
-        return opened
-
-    def _error_in(self, reply: Begun | Kept, data: bytes) -> ErrorType | None:
-        wire = self._exchange.route.wire
-        assert wire is not None
-        try:
-            return failure_in(wire, reply, data, stream=self._exchange.stream and reply.status < 400)
-        except Exception as problem:  # a meter failed, which is a defect of ours
-            self._parts.tally.failed(LLMCall, problem)
-            return None
+        """Whether an attempt failed in a way that another may not; what that says of the deployment is noted."""
+        judged = await judge(self._parts, self._exchange, deployment, outcome, looks=self._asked_for.has_choice)
+        if isinstance(judged, Failure):
+            self._trail.noted = True
+            self._policy.failed(self._exchange, deployment, judged.error_type.value, judged.wait)
+            if not judged.again:
+                self._never.add(deployment)
+        return judged
 
     # From one attempt to the next
 
@@ -324,7 +271,7 @@ class Attempts:
             exchange.waited += perf_counter() - since
             if kept is not None:
                 self._kept = kept, failure.deployment
-                failure.error_type = self._error_in(kept, kept.data) or failure.error_type
+                failure.error_type = error_in(self._parts, exchange, kept, kept.data) or failure.error_type
         else:
             self._problem = failure.problem
         call.attempt(
@@ -334,6 +281,12 @@ class Attempts:
             seconds_to_headers=exchange.headers_at - exchange.asked_at if exchange.upstream_status else None,
         )
         exchange.asked_at = 0.0
+        log.info(
+            "attempt failed, another follows",
+            provider=failure.deployment.provider.name,
+            error_type=failure.error_type.value,
+            problem=str(failure.problem or f"status {exchange.upstream_status}"),
+        )
         if failure.error_type is ErrorType.PROVIDER_RATE_LIMIT:
             trail.rate_limits += 1
             call.rate_limited()

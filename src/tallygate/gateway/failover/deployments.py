@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from tallygate.gateway.failover.breaker import Breaker
     from tallygate.gateway.providers import Provider
     from tallygate.ledger.interface import Batch
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
+PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
+
 
 class Deployment:
     """A model at a provider."""
 
-    __slots__ = ("breaker", "cooling_until", "label", "model", "provider", "streams", "troubled", "wholes")
+    __slots__ = ("_told", "breaker", "cooling_until", "label", "model", "provider", "streams", "troubled", "wholes")
 
     def __init__(self, provider: Provider, model: str, label: str, breaker: Breaker | None = None) -> None:
         """breaker: None for a model that is not configured, of which nothing is remembered."""
@@ -31,6 +36,15 @@ class Deployment:
         """How calls whose replies come whole are recorded, by the path they came to: kept for ``Recording``."""
         self.streams: dict[str, Batch] = {}
         """The same for streams."""
+        self._told: Headers | None = None
+
+    @property
+    def told(self) -> Headers:
+        """What headers of an answer say of it."""
+        if self._told is None:
+            model = quote(self.label, safe=PRINTABLE).encode()
+            self._told = ((b"x-tallygate-provider", self.provider.name.encode()), (b"x-tallygate-model", model))
+        return self._told
 
     def in_service(self, now: float) -> bool:
         """Whether it can be asked at this reading of the clock. Forgets troubles that are over."""

@@ -7,11 +7,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
+
+import structlog
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.failover.backoff import pause
-from tallygate.gateway.failover.breaker import Breaker
+from tallygate.gateway.failover.breaker import CLOSED, OPEN, Breaker
 
 if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tallygate.gateway.providers import Provider
     from tallygate.gateway.settings.failover import FailoverSettings
     from tallygate.tally import Tally
+
+log = structlog.get_logger("tallygate.gateway")
 
 OF_A_KEY: Final = frozenset({401, 402, 403})
 """Statuses that are about the key that was sent: the same deployment would say the same again."""
@@ -32,8 +35,6 @@ AGAINST: Final = frozenset(
     }
 )  # fmt: skip
 """What a breaker counts. A rate limit is no defect: its deployment is spared for a while instead."""
-
-PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
 class Failover:
@@ -72,12 +73,16 @@ class Failover:
 
     def make_breaker(self, provider: Provider, model: str) -> Breaker:
         """The breaker of a configured deployment."""
-        name = provider.name
-        return Breaker(
-            self.settings.breaker_failures,
-            self.settings.breaker_seconds,
-            lambda state: self.tally.breaker_changed(name, model, state),
-        )
+
+        def tell(state: str) -> None:
+            self.tally.breaker_changed(provider.name, model, state)
+            if state == OPEN:
+                log.warning("deployment out of service", provider=provider.name, model=model, cause=breaker.cause)
+            elif state == CLOSED:
+                log.info("deployment in service again", provider=provider.name, model=model)
+
+        breaker = Breaker(self.settings.breaker_failures, self.settings.breaker_seconds, tell)
+        return breaker
 
     def is_failure(self, deployment: Deployment, status: int) -> bool:
         """Whether another try may be made after an answer with this status."""
@@ -140,7 +145,6 @@ class Failover:
         if self.settings.headers and deployment is not None:
             exchange.more_headers = (
                 *exchange.more_headers,
-                (b"x-tallygate-provider", deployment.provider.name.encode()),
-                (b"x-tallygate-model", quote(deployment.label, safe=PRINTABLE).encode()),
+                *deployment.told,
                 (b"x-tallygate-attempts", b"%d" % attempts),
             )
