@@ -98,6 +98,21 @@ def test_derived_rates_follow_from_the_duration(tally: Tally) -> None:
     assert sums["output_tokens_per_second"] == pytest.approx(11 / (duration * 1e-7) * 1e6, rel=1 / duration)
 
 
+def test_a_call_may_have_begun_before_its_tracker(tally: Tally) -> None:
+    """As one that another provider was asked for before."""
+    call = tally.track_llm_call("openai", "gpt-4o", stream=True).start()
+    call.content()
+    call.content()
+    call.usage(1, 11)
+    assert call.finish(before=2.5)
+    sums = only_row(tally, LLMCall).sums
+    duration, first = sums["duration"], sums["time_to_first_token"]
+    assert 25_000_000 < first <= duration < 35_000_000
+    assert sums["time_per_output_token"] == pytest.approx((duration - first) / 10, abs=1)
+    assert sums["output_tokens_per_second"] == pytest.approx(11 / (duration * 1e-7) * 1e6, rel=1e-6)
+    assert gauge(tally, LLMInFlight) == 0
+
+
 def test_usage_may_come_in_parts_and_the_later_number_holds(tally: Tally) -> None:
     with tally.track_llm_call("anthropic", "claude-3-5-sonnet-latest") as call:
         call.usage(input_tokens=25, output_tokens=1, cache_write_tokens=5)
