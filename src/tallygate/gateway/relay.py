@@ -4,6 +4,7 @@ from time import perf_counter
 
 from tallygate.errors import ErrorType, error_type_of_status
 from tallygate.facts import LLMCall
+from tallygate.gateway.concealing import Concealed
 from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import Parts
 from tallygate.gateway.settling import settle, settles
@@ -16,6 +17,8 @@ WHOLE = 256 * 1024
 async def relay(parts: Parts, exchange: Exchange, reply: Reply) -> None:
     """Pass the reply on as it arrives. Raises UpstreamError when the provider breaks off."""
     stream = exchange.stream and reply.status < 400
+    if reply.status >= 400 and exchange.deployment is not None:
+        reply = Concealed(reply, exchange.deployment.provider.conceal)
     length, encoding = _framing(reply.headers)
     headers = reply.headers
     if exchange.route.wire is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 MASK = "********"
 
-_URL_SECRETS = re.compile(r"(?<=//)[^/@\s]*(?=@)|(?<=[?#]).+")
+_URL_SECRETS = re.compile(r"(?<=//).*(?=@)|(?<=[?#]).+")
 
 
 @dataclass(frozen=True, slots=True)
