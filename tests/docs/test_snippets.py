@@ -19,6 +19,9 @@ HANDLED = {"python", "toml", "yaml", "bash", "text", "json"}
 SECRETS = {
     "TALLYGATE_KEY": "master-key",
     "OPENAI_API_KEY": "sk-of-openai",
+    "EAST_API_KEY": "sk-of-the-east",
+    "WEST_API_KEY": "sk-of-the-west",
+    "TALLYGATE_ADMIN_KEY": "admin-0123456789abcdef0123456789abcdef",
     "GATEWAY_KEY": "master-key",
     "SCRAPE_KEY": "scraper",
 }
