@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from tallygate.gateway.accounts.directory import Directory
 from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.usage.ledger import Ledger
-from tests.gateway.cache.asking import USE, Cached, cache_of, cached, parts_of
+from tests.gateway.cache.asking import USE, Cached, cached, parts_of
+from tests.gateway.running import Answer, ask
 from tests.gateway.usage.entries import written
 
+ADMIN_KEY = "admin-key-of-this-gateway-0123456789"
 PRICE = {"input": "1.5", "output": "6"}
 COST = (10 * 150 + 12 * 600) * 1000
 """Of a call with 10 tokens in and 12 out, in units of 10^-11 USD; as many are reserved for its output, more for its
@@ -92,13 +95,39 @@ async def test_a_key_gets_no_answer_of_a_model_that_it_may_not_ask_for(tmp_path:
     assert unknown.status == 401
 
 
-async def test_a_purge_forgets_all(tmp_path: Path, store: dict[str, Any]) -> None:
+@pytest.fixture
+def purgeable(tmp_path: Path, store: dict[str, Any]) -> dict[str, Any]:
+    """A cache with either store, and an admin who may purge it."""
     settings = accounted(tmp_path, **store.pop("settings", {}).get("shared", {}))
+    settings["accounts"]["admin_key"] = ADMIN_KEY
     settings["server"] = {"master_key": "the-master"}
-    async with cached(settings, **store) as running:
+    return {"settings": settings, **store}
+
+
+async def purge(running: Cached, key: str = ADMIN_KEY) -> Answer:
+    url = f"{running.gateway.url}/admin/cache/purge"
+    return await ask(url, headers={"authorization": f"Bearer {key}"})
+
+
+async def test_an_admin_purges_the_cache(purgeable: dict[str, Any]) -> None:
+    async with cached(**purgeable) as running:
         said = [await running.says(headers=USE | bearer("the-master")) for _ in range(2)]
-        await cache_of(running.gateway).purge()
+        refused = await purge(running, "the-master")
+        said.append(await running.says(headers=USE | bearer("the-master")))
+        done = await purge(running)
         page = await running.page()
         said.append(await running.says(headers=USE | bearer("the-master")))
-    assert said == ["miss", "hit", "miss"]
+    assert said == ["miss", "hit", "hit", "miss"]
+    assert refused.status == 401
+    assert (done.status, done.body) == (200, b'{"purged":true}')
     assert page.total("tallygate_cache_entries") == page.total("tallygate_cache_used_bytes") == 0
+
+
+async def test_a_purge_of_a_store_that_is_away(tmp_path: Path) -> None:
+    settings = accounted(tmp_path, url=f"unix://{tmp_path}/nobody", when_away="open")
+    settings["accounts"]["admin_key"] = ADMIN_KEY
+    async with cached(settings, store="shared") as running:
+        away = await purge(running)
+    assert away.status == 503
+    assert away.headers["retry-after"] == "5"
+    assert json.loads(away.body)["detail"] == "the response cache cannot be reached"

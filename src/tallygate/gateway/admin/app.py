@@ -14,12 +14,13 @@ import structlog
 from tallygate.gateway.accounts.directory import Directory
 from tallygate.gateway.accounts.problems import AccountError
 from tallygate.gateway.accounts.service import AccountService
-from tallygate.gateway.admin import operations, usage
+from tallygate.gateway.admin import cache, operations, usage
 from tallygate.gateway.admin.guard import Guard
 from tallygate.gateway.admin.openapi import openapi
 from tallygate.gateway.admin.operations import Asked, Operation
 from tallygate.gateway.admin.problems import MEDIA_TYPE, Headers, Refused, database_away, refused_by_accounts
 from tallygate.gateway.admin.reading import body_as, query_as
+from tallygate.gateway.cache.interface import ResponseCache
 from tallygate.gateway.database import DatabaseAway
 from tallygate.gateway.exchange import Receive, Scope, Send
 from tallygate.gateway.server import BodyTimeout, BodyTooLarge, ClientGone, read_body
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tallygate.gateway.settings import Settings
     from tallygate.tally import Tally
 
-OPERATIONS = (*operations.OPERATIONS, *usage.OPERATIONS)
+OPERATIONS = (*operations.OPERATIONS, *usage.OPERATIONS, *cache.OPERATIONS)
 log = structlog.get_logger("tallygate.gateway")
 
 DOCUMENT = "/admin/openapi.json"
@@ -56,6 +57,7 @@ def open_admin(settings: Settings, parts: Parts, tally: Tally) -> AdminAPI | Non
         lambda: Reports(database, ledger.spool if isinstance(ledger, Ledger) else None),
         tally,
         settings.limits.body_seconds,
+        parts.cache,
     )
 
 
@@ -74,11 +76,17 @@ class AdminAPI:
     """Everything below ``/admin``; each request needs the admin key."""
 
     def __init__(
-        self, key: str, accounts: AccountService, reports: Callable[[], Reports], tally: Tally, body_seconds: float
+        self,
+        key: str,
+        accounts: AccountService,
+        reports: Callable[[], Reports],
+        tally: Tally,
+        body_seconds: float,
+        responses: ResponseCache | None = None,
     ) -> None:
         """reports: called for each request, as the ledger opens its queue when it starts."""
         self._guard, self._accounts, self._reports = Guard(key), accounts, reports
-        self._tally, self._body_seconds = tally, body_seconds
+        self._tally, self._body_seconds, self._responses = tally, body_seconds, responses
         self._document = msgspec.json.encode(openapi(OPERATIONS))
         self._places = [Place(path, OPERATIONS) for path in dict.fromkeys(one.path for one in OPERATIONS)]
 
@@ -161,7 +169,7 @@ class AdminAPI:
         once = None
         if operation.idempotent and (given := request.headers.get(b"idempotency-key")) is not None:
             once = given.decode("utf-8", "replace")
-        return Asked(self._accounts, self._reports(), path, query, body, once)
+        return Asked(self._accounts, self._reports(), path, query, body, once, self._responses)
 
 
 class _Request:

@@ -13,6 +13,7 @@ from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.admin import schemas
 from tallygate.gateway.admin.reading import fields_of
 from tallygate.gateway.admin.telling import told_credit, told_grant, told_key, told_new_key, told_user
+from tallygate.gateway.cache.interface import ResponseCache
 from tallygate.gateway.usage.reports import Reports
 
 
@@ -28,6 +29,7 @@ class Asked:
     body: Any
     """As the operation's ``body``; None where it has none."""
     idempotency_key: str | None
+    cache: ResponseCache | None = None
 
 
 @dataclass(frozen=True, slots=True)
