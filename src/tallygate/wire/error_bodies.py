@@ -29,6 +29,7 @@ _ANTHROPIC_TYPES = {
 }
 _GEMINI_STATUSES = {
     401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     408: "DEADLINE_EXCEEDED",
@@ -48,6 +49,8 @@ def openai_error(status: int, error_type: ErrorType, message: str) -> bytes:
             kind = "rate_limit_error"
         case 401:
             kind = "authentication_error"
+        case 402:
+            kind = "insufficient_quota"
         case 403:
             kind = "permission_error"
         case _:
