@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -21,6 +22,7 @@ from tests.services.postgres import USER, PostgreSQL, postgres
 __all__ = ["postgres"]
 
 TEMPLATE = "tallygate_usage"
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +42,29 @@ def migrated_server(postgres: PostgreSQL) -> PostgreSQL:
     return postgres
 
 
-@pytest.fixture(params=kinds())
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database of either kind that has its tables, and nothing in them."""
-    if request.param == "sqlite":
-        file = tmp_path / "accounts.db"
-        shutil.copy(request.getfixturevalue("migrated_file"), file)
-        yield f"sqlite:///{file}"
-        return
-    server: PostgreSQL = request.getfixturevalue("migrated_server")
-    name = f"usage_{id(tmp_path)}"
-    with closing(psycopg.connect(server.dsn, autocommit=True)) as connection:
+@pytest.fixture
+def sqlite_url(migrated_file: Path, tmp_path: Path) -> str:
+    """The URL of an SQLite database that has its tables, and nothing in them."""
+    file = tmp_path / "accounts.db"
+    shutil.copy(migrated_file, file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def postgresql_url(migrated_server: PostgreSQL) -> Iterator[str]:
+    """The same on PostgreSQL."""
+    name = f"usage_{next(_numbers)}"
+    with closing(psycopg.connect(migrated_server.dsn, autocommit=True)) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        yield f"postgresql://{USER}@/{name}?host={server.host}"
+        yield f"postgresql://{USER}@/{name}?host={migrated_server.host}"
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=kinds())
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Each of them in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 @pytest_asyncio.fixture

@@ -267,8 +267,8 @@ async def test_the_command_line(
     }
 
 
-def test_the_command_line_about_nobody(migrated_file: Path, tmp_path: Path) -> None:
-    variables = {"TALLYGATE_ACCOUNTS__DATABASE_URL": f"sqlite:///{migrated_file}"}
+def test_the_command_line_about_nobody(sqlite_url: str, tmp_path: Path) -> None:
+    variables = {"TALLYGATE_ACCOUNTS__DATABASE_URL": sqlite_url}
     run = tallygate(tmp_path, "usage", "--user", "nobody", **variables)
     assert (run.status, run.out) == (1, "")
     assert run.err.startswith('user: "nobody": ')

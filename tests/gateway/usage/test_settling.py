@@ -102,11 +102,9 @@ async def called(database: Database, url: str, directory: Path, *models: str, **
 
 
 @pytest.fixture
-def database_url(migrated_file: Path, tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """The same for both kinds of databases: nothing here is written there."""
-    file = tmp_path / "accounts.db"
-    file.write_bytes(migrated_file.read_bytes())
-    return f"sqlite:///{file}"
+    return sqlite_url
 
 
 @pytest.mark.parametrize("behaviour", ["", "+split_frames", "+unbuffered", "+crlf", "+cached+reasoning"])
