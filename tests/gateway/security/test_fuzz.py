@@ -34,20 +34,22 @@ TARGETS = [
         for path in (
             "/v1/models", "/v1/models/m", "/v1beta/models", "/v1beta/models/m", "/health", "/metrics",
             "/metrics?dialect=archestra", "/", "/admin", "/admin/users", "/admin/keys", "/admin/usage",
-            "/admin/openapi.json",
+            "/admin/usage/calls", "/admin/openapi.json",
         )
     ),
     *(
-        ("POST", path, json.dumps(body).encode())
-        for path, body in (
-            ("/admin/users", {"name": "somebody"}),
-            ("/admin/keys", {"user_id": "x", "name": "k"}),
-            ("/admin/users/x/credits", {"amount": "1.5"}),
+        (method, path, json.dumps(body).encode())
+        for method, path, body in (
+            ("POST", "/admin/users", {"name": "somebody"}),
+            ("PATCH", "/admin/users/somebody", {"concurrency": 5, "models": ["m"]}),
+            ("POST", "/admin/keys", {"user": "somebody", "name": "k"}),
+            ("POST", "/admin/keys/key_x/rotate", {"grace_seconds": 5}),
+            ("POST", "/admin/users/somebody/credits", {"amount": "1.5"}),
         )
     ),
 ]  # fmt: skip
-RIGHT = b"Authorization: Bearer " + MASTER.encode()
-KEYS = [RIGHT, RIGHT, RIGHT, b"Authorization: Bearer " + ADMIN.encode(), b"x-api-key: no", b""]
+BEARER = b"Authorization: Bearer "
+WRONG = [BEARER + MASTER.encode(), BEARER + ADMIN.encode(), BEARER + b"no", b"x-api-key: no", b"Authorization: no", b""]
 HEADERS = [
     b"Connection: close", b"Connection: keep-alive, X-A", b"Transfer-Encoding: chunked", b"Content-Length: 5",
     b"Expect: 100-continue", b"Upgrade: websocket", b"Content-Encoding: gzip", b"Accept-Encoding: gzip, br",
@@ -64,7 +66,9 @@ def requests(draw: st.DrawFn) -> bytes:
     method = draw(st.sampled_from([method, method, method, "GET", "HEAD", "DELETE", "PATCH", "OPTIONS", "BREW"]))
     target = draw(st.sampled_from([target, target, f"{target}?key={'x' * 20}", f"{target}/..", f"{target}%00"]))
     body = draw(st.sampled_from([body, body, b"", b"{}", b"[" * 2000]) | st.binary(max_size=40))
-    lines = [f"{method} {target} HTTP/1.1".encode(), b"Host: x", draw(st.sampled_from(KEYS))]
+    right = BEARER + (ADMIN if target.startswith("/admin") else MASTER).encode()
+    key = draw(st.sampled_from([*[right] * len(WRONG), *WRONG]))
+    lines = [f"{method} {target} HTTP/1.1".encode(), b"Host: x", key]
     lines += draw(st.lists(st.sampled_from(HEADERS), max_size=3))
     lines.append(b"Content-Length: %d" % len(body))
     return b"\r\n".join(line for line in lines if line) + b"\r\n\r\n" + body
@@ -86,10 +90,12 @@ BYTES = st.one_of(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running() -> AsyncIterator[Gateway]:
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    directory = tmp_path_factory.mktemp("fuzz")
     more = {
         "server": {"master_key": MASTER},
-        "accounts": {"admin_key": ADMIN},
+        "accounts": {"enabled": True, "admin_key": ADMIN, "database_url": f"sqlite:///{directory / 'accounts.db'}"},
+        "shared": {"state_directory": str(directory / "state")},
         "metrics": {"secret": SCRAPER},
         "limits": {"head_seconds": 0.2, "body_seconds": 0.1},
     }
