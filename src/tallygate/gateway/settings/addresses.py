@@ -10,6 +10,7 @@ from pydantic import AfterValidator, SecretStr
 
 from tallygate.gateway.settings.kinds import wrong
 from tallygate.gateway.settings.problems import MASK
+from tallygate.gateway.state.address import AddressError, address_of
 
 _DATABASE_KINDS = {
     "sqlite": "sqlite",
@@ -82,3 +83,16 @@ def _database_url(value: SecretURL) -> SecretURL:
 
 DatabaseURL = Annotated[SecretURL, AfterValidator(_database_url)]
 """``sqlite:///FILE`` or ``postgresql://...``, under one spelling."""
+
+
+def _shared_url(value: SecretURL) -> SecretURL:
+    text = value.get_secret_value().strip()
+    try:
+        address_of(text)
+    except AddressError as error:
+        raise wrong(error.problem, error.mend) from None
+    return SecretURL(text)
+
+
+SharedURL = Annotated[SecretURL, AfterValidator(_shared_url)]
+"""``redis://``, ``rediss://`` (TLS) or ``unix://``."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tallygate.gateway.settings.caching import response_cache
 from tallygate.gateway.settings.models import DIMENSION_HEADERS, Settings
 from tallygate.gateway.settings.problems import NoProvider, Problem, did_you_mean, suggestion
+from tallygate.gateway.settings.rated import rates
 from tallygate.gateway.settings.routed import routed_models
 from tallygate.gateway.settings.shape import Path
 from tallygate.gateway.settings.tls import TLSSettings, tls_of
@@ -270,6 +271,7 @@ CHECKS = (
     Check((("aliases",), ("providers",), ("models",)), aliases),
     Check((("models",), ("providers",), ("aliases",)), routed_models),
     Check((("prices",), ("providers",)), prices),
+    Check((("rates",), ("providers",), ("models",), ("aliases",), ("accounts",)), rates),
     Check((("cache",), ("shared", "url")), response_cache),
     Check((("providers",),), somebody_to_ask, only_alone=True),
 )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tallygate.gateway.settings.addresses import SecretURL
+from tallygate.gateway.settings.addresses import SharedURL
 from tallygate.gateway.settings.kinds import Seconds
 from tallygate.gateway.settings.section import Section
 
@@ -19,9 +19,10 @@ class SharedSettings(Section):
         default=Path("tallygate-state"),
         description="directory of this machine's workers for limits, holds and calls not yet in the database",
     )
-    url: SecretURL | None = Field(
+    url: SharedURL | None = Field(
         default=None,
-        description="Redis or Valkey that several machines share, as in `redis://HOST:6379/0`; unset: one machine",
+        description="Redis or Valkey that several machines share, as in `redis://HOST:6379/0`; `rediss://` with TLS, "
+        "`unix:///run/redis.sock` for a socket file; unset: one machine",
     )
     timeout_seconds: Seconds = Field(default=0.25, description="how long a request waits for it")
     when_away: Literal["open", "closed"] = Field(

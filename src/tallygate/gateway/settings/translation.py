@@ -56,7 +56,7 @@ def problem_of(tree: Tree, detail: ErrorDetails) -> Problem:
             return tree.problem(path, f"must be {word} {limit}", _range(path))
     for beginning, (problem, mend) in _MENDS.items():
         if kind.startswith(beginning):
-            example = _default(path)
+            example = _example(path)
             keys = ", ".join(keys_at(path))
             return tree.problem(path, problem, mend.format(example=example, keys=keys))
     message = detail["msg"]
@@ -66,12 +66,17 @@ def problem_of(tree: Tree, detail: ErrorDetails) -> Problem:
 def _range(path: Path) -> str:
     if path[-1] == "port":
         return "ports are 1 to 65535, and 0 for any free one"
-    return f"the default is {_default(path)}"
+    default = _default(path)
+    return "leave it out when there is none" if default is None else f"the default is {default}"
 
 
-def _default(path: Path) -> str:
-    """The default of a setting, as an example."""
+def _example(path: Path) -> str:
+    return _default(path) or "10"
+
+
+def _default(path: Path) -> str | None:
+    """The default of a setting; None when it is no number."""
     section = type_at(path[:-1])
     field = section.model_fields.get(path[-1]) if is_section(section) else None
     default = field.default if field is not None else None
-    return f"{default:g}" if isinstance(default, float) else str(int(default)) if isinstance(default, int) else "10"
+    return f"{default:g}" if isinstance(default, float) else str(int(default)) if isinstance(default, int) else None
