@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.gateway.apis import API
 from tests.gateway.cache.asking import CHAT, GEMINI, MESSAGES, USE, WAYS, cached
 from tests.gateway.provided import last_reply, last_request
 from tests.gateway.raw import say
-from tests.gateway.running import Page, ask
+from tests.gateway.running import Answer, Page, ask
 
 Store = dict[str, Any]
 
@@ -119,6 +120,42 @@ async def test_at_the_same_time_each_gets_its_answer(store: Store) -> None:
     assert said.count("miss") == served == page.total("tallygate_llm_calls_total")
     assert later.headers["x-tallygate-cache"] == "hit"
     assert page.total("tallygate_cache_entries") == 1
+
+
+async def test_under_random_load_everybody_gets_the_answer_to_the_own_request(store: Store) -> None:
+    dice = random.Random(2)
+    ways = [
+        (api, f"model-{number}+{how}", stream)
+        for api, stream in WAYS
+        for number in range(3)
+        for how in ("unbuffered", "long:3kB")
+    ]
+    capacity = 60_000
+    async with cached(capacity=capacity, **store) as running:
+
+        async def call(api: API, model: str, stream: bool, headers: dict[str, str]) -> Answer:
+            return await ask(running.gateway.url + api.path(model, stream), api.body(model, stream), headers)
+
+        true = {way: (await call(*way, headers={})).body for way in ways}
+        asked_apart = running.served
+        room = asyncio.Semaphore(16)
+
+        async def one() -> str:
+            way = dice.choice(ways[: dice.randrange(1, len(ways))])
+            async with room:
+                answer = await call(*way, headers=USE)
+            assert answer.status == 200
+            assert answer.body == true[way], way
+            return answer.headers["x-tallygate-cache"]
+
+        said = await asyncio.gather(*[one() for _ in range(400)])
+        await running.gateway.settled()
+        page = await running.page()
+        served = running.served - asked_apart
+    assert said.count("miss") == served == page.total("tallygate_cache_lookups_total", result="miss")
+    assert said.count("hit") == 400 - served == page.total("tallygate_cache_lookups_total", result="hit") > 50
+    assert 0 < page.total("tallygate_cache_used_bytes") <= capacity
+    assert 0 < page.total("tallygate_cache_entries") < len(ways)
 
 
 async def test_another_gateway_finds_what_is_shared_and_a_restart_empties_memory(store: Store) -> None:
