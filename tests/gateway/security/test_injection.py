@@ -20,7 +20,8 @@ from tallygate.simulator import Simulator
 from tests.gateway.apis import APIS
 from tests.gateway.provided import last_request, provided
 from tests.gateway.raw import request, say_bytes
-from tests.gateway.running import Gateway, ask
+from tests.gateway.running import Gateway, ask, gateway
+from tests.gateway.server.listening import Message, Receive, Send, listening
 
 Pair = tuple[Gateway, Simulator]
 GEMINI = APIS[5]
@@ -82,6 +83,27 @@ async def test_a_name_in_an_error_is_text_in_json(pair: Pair) -> None:
     answer = await ask(f"{pair[0].url}/v1/messages", body)
     assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
     assert f"model '{model}' is served by provider 'openai'" in json.loads(answer.body)["error"]["message"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_redirect_is_passed_on_and_not_followed() -> None:
+    elsewhere: list[str] = []
+
+    async def other(scope: Message, receive: Receive, send: Send) -> None:
+        elsewhere.append(scope["path"])
+
+    async def provider(scope: Message, receive: Receive, send: Send) -> None:
+        headers = [(b"location", target.encode()), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 307, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with listening(other) as unasked, listening(provider) as asked:
+        target = f"http://127.0.0.1:{unasked.port}/v1/chat/completions"
+        one = {"base_url": f"http://127.0.0.1:{asked.port}/v1", "api_key": "key-of-one"}
+        async with gateway({"providers": {"one": one}}) as running:
+            answer = await ask(running.url + APIS[0].path("m", False), APIS[0].body("m", False))
+    assert (answer.status, answer.headers["location"]) == (307, target)
+    assert elsewhere == []
 
 
 BASES = {
