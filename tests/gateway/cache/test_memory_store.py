@@ -168,11 +168,11 @@ async def test_the_books_are_right_under_random_load(idle: float | None) -> None
 @pytest.mark.parametrize(("size", "pieces", "gets"), [(100, 1, 0), (100, 1, 3), (100, 20, 1), (5000, 1, 1)])
 def test_what_is_counted_covers_what_is_taken(size: int, pieces: int, gets: int) -> None:
     async def go() -> int:
-        for number in range(1000):
+        for number in range(300):
             headers = ((bytes(bytearray(b"content-type")), bytes(bytearray(b"application/json"))),)
             store.put(key(number), Answer(headers, tuple(os.urandom(size) for _ in range(pieces))))
         for _ in range(gets):
-            for number in range(1000):
+            for number in range(300):
                 await store.get(key(number), None)
         return (await store.fill()).used
 
