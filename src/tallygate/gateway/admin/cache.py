@@ -26,6 +26,4 @@ async def purge_cache(asked: Asked) -> Purged:
     return Purged()
 
 
-OPERATIONS = (
-    Operation("POST", "/admin/cache/purge", "purgeCache", "Forget all kept answers", purge_cache, Purged),
-)
+OPERATIONS = (Operation("POST", "/admin/cache/purge", "purgeCache", "Forget all kept answers", purge_cache, Purged),)
