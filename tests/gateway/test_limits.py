@@ -23,6 +23,7 @@ from tallygate.simulator import Simulator
 from tests.gateway.apis import API, APIS
 from tests.gateway.provided import until
 from tests.gateway.running import Answer, Gateway, ask, gateway
+from tests.gateway.state.proxy import Proxy
 from tests.gateway.state.stores import stop_the_minute
 from tests.gateway.usage.served import Accounted, accounted
 from tests.services.redis import Redis, redis_server
@@ -392,22 +393,10 @@ async def test_a_store_that_is_away(limited: Limited, unused_tcp_port: int, when
 
 @pytest.mark.xdist_group("redis")
 async def test_two_gateways_share_a_server_and_both_get_over_its_loss(
-    limited: Limited, redis_server: Redis, unused_tcp_port: int, tmp_path: Path
+    limited: Limited, redis_server: Redis, unused_tcp_port: int
 ) -> None:
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Between the gateways and the server, so that it can go away."""
-        connections.append(writer)
-        theirs, ours = await asyncio.open_unix_connection(redis_server.socket)
-
-        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            while data := await source.read(65536):
-                sink.write(data)
-            sink.close()
-
-        await asyncio.gather(pump(reader, ours), pump(theirs, writer), return_exceptions=True)
-
-    connections: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(pass_on, "127.0.0.1", unused_tcp_port)
+    between = Proxy(redis_server.socket)
+    server = await asyncio.start_server(between.serve, "127.0.0.1", unused_tcp_port)
     shared = {"url": f"redis://127.0.0.1:{unused_tcp_port}/9", "timeout_seconds": 5.0}
     name = f"model-{unused_tcp_port}"
     first = await limited(shared, models={name: {"requests_per_minute": 3}})
@@ -415,19 +404,19 @@ async def test_two_gateways_share_a_server_and_both_get_over_its_loss(
     assert [(await call(one, model=name)).status for one in (first, second, first)] == [200, 200, 200]
     assert [(await call(one, model=name)).status for one in (first, second)] == [429, 429]
     server.close()
-    for writer in connections:
-        writer.transport.abort()
+    await between.end()
     async with asyncio.timeout(10):
         while (await call(first, model=name)).status != 200:
             pass
     assert first.total("tallygate_store_failures_total", store="limits") == 1
-    server = await asyncio.start_server(pass_on, "127.0.0.1", unused_tcp_port)
+    server = await asyncio.start_server(between.serve, "127.0.0.1", unused_tcp_port)
     async with asyncio.timeout(20):
         while (await call(first, model=name)).status != 429:
             pass
         while (await call(second, model=name)).status != 429:
             pass
     server.close()
+    await between.end()
 
 
 # Zeros
