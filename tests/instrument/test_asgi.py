@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,15 @@ from tallygate.record.default import default
 from tallygate.tally import Tally
 from tests.instrument.asgi_calls import Headers, call, echo, hello, plain
 from tests.instrument.http_page import dropped, in_flight, requests, samples, seconds, serving_asgi, sizes, timed
+
+
+@pytest.fixture(params=["native", "python"])
+def tally(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tally]:
+    """Over the compiled core, and over the ledger in pure Python."""
+    monkeypatch.setenv("TALLYGATE_LEDGER", request.param)
+    tally = Tally(capacity_bytes=16 << 20)
+    yield tally
+    tally.close()
 
 
 async def test_before_init_and_with_another_tally_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:

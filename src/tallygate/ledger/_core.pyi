@@ -1,7 +1,9 @@
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
-from tallygate.ledger.interface import Ledger, Row
+from tallygate.ledger.interface import Ledger
+from tallygate.ledger.interface import Row as AnyRow
 from tallygate.ledger.schema import TableSchema
 
 _CRASH_STEPS: Final[int]
@@ -18,6 +20,7 @@ def _nothing(*arguments: object) -> None: ...
 def _crash_at(step: int, /) -> None: ...
 
 class Form: ...
+class Row: ...
 
 class Reading:
     def __new__(
@@ -37,7 +40,7 @@ class Routine:
         form: object,
         owner: object,
         measures: tuple[int, ...],
-        request: Row,
+        request: AnyRow,
         reading: Reading,
         about: object,
         guards: tuple[tuple[dict[str, Any] | None, str, object], ...],
@@ -65,3 +68,18 @@ class Routines:
     def leave(self) -> RoutineCall | None: ...
     def arrive(self, call: object, response: object, stream: object, /) -> bool: ...
     def end(self, call: object, reply: object, /) -> bool: ...
+
+class Exchange:
+    def __new__(
+        cls,
+        live: AnyRow,
+        find: Callable[[Any, int | str], AnyRow | None],
+        told: Callable[[Any, int], int],
+        scope: Any,
+        receive: Any,
+        send: Any,
+        /,
+    ) -> Exchange: ...
+    def receive(self) -> Any: ...
+    def send(self, message: Any, /) -> Any: ...
+    def finish(self, otherwise: str, /) -> None: ...

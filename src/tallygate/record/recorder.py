@@ -64,7 +64,8 @@ class Recorder(
         super().__init__(tables, exemplar, custom_labels, identities)
         self.prices = prices
         self.bindings: dict[tuple[object, ...], Binding] = {}
-        self._http_rows: dict[tuple[str, str, int | str], Row] = {}
+        self.http_rows: dict[tuple[str, str, int | str], Row] = {}
+        """Rows of served HTTP requests by method, route and status, for those who look here before ``http_row``."""
         self._http_live: Row | None = None
         self._known_models = None if known_models is None else frozenset(known_models)
         self._tracker = tracker_type(tables[LLMCall].draft_type) if tables else LLMCallTracker
@@ -230,25 +231,30 @@ class Recorder(
         if not self.enabled:
             return
         try:
-            row = self._http_rows.get((method, route, status_code)) or self._http_row(method, route, status_code)
+            row = self.http_rows.get((method, route, status_code)) or self.http_row(method, route, status_code)
             row.record(seconds, request_size, response_size)
         except Exception as problem:
             self.failed(HTTPRequest, problem)
 
-    def _http_row(self, method: str, route: str, status_code: int | str) -> Row:
+    def http_row(self, method: str, route: str, status_code: int | str) -> Row:
+        """The row of requests that ended so. Only where something is recorded."""
         row = self.tables[HTTPRequest].row(method if method in METHODS else "OTHER", route, str(status_code))
-        if method in METHODS and len(self._http_rows) < MOST_BINDINGS:
-            self._http_rows[method, route, status_code] = row
+        if method in METHODS and len(self.http_rows) < MOST_BINDINGS:
+            self.http_rows[method, route, status_code] = row
         return row
+
+    def http_live_row(self) -> Row:
+        """The row whose first measure counts the requests that are being served. Only where something is recorded."""
+        if self._http_live is None:
+            self._http_live = self.tables[HTTPInFlight].row()
+        return self._http_live
 
     def http_in_flight(self) -> Activity:
         """Count an HTTP request as being served until ``finish()`` of the result, or its end."""
         if not self.enabled:
             return NO_ACTIVITY
         try:
-            if self._http_live is None:
-                self._http_live = self.tables[HTTPInFlight].row()
-            return self._http_live.begin()
+            return self.http_live_row().begin()
         except Exception as problem:
             self.failed(HTTPInFlight, problem)
             return NO_ACTIVITY

@@ -255,6 +255,7 @@ PyTypeObject *make_activity_type(PyObject *module);
 PyTypeObject *make_draft_type(PyObject *module);
 PyTypeObject *make_form_type(PyObject *module);
 PyTypeObject *make_batch_type(PyObject *module);
+int make_exchange_types(PyObject *module);
 PyObject *row_new(Shape *shape, RowRecord *record);
 GaugeCell *row_bind_gauges(Row *row);
 PyObject *table_new(Shape *shape, PyObject *schema);
