@@ -101,6 +101,18 @@ def test_text_for_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert line[8:] == ' WARNING it happened  count=3  what="two words"  names=a,b\n'
 
 
+@pytest.mark.parametrize("form", ["json", "plain"])
+@pytest.mark.parametrize("sign", ["\n", "\r", "\x1b[2J", "\x9b2J", "\x7f", "\u2028", "\u2029", "\x85", "\0"])
+def test_what_clients_write_ends_no_line(capsys: pytest.CaptureFixture[str], form: str, sign: str) -> None:
+    configure_logging(settings(log={"format": form}))
+    forged = f"a{sign}00:00:00 ERROR forged"
+    structlog.get_logger("any").warning("it happened", what=forged, names=[forged])
+    written = capsys.readouterr().err
+    assert len(written.splitlines()) == 1
+    assert sign not in written[:-1]
+    assert written.count("forged") == 2
+
+
 def test_the_standard_library_logs_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging(settings())
     logging.getLogger("uvicorn.error").warning("%d of %s", 3, "four")

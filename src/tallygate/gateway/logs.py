@@ -31,6 +31,9 @@ _SECRET_TEXT = re.compile(
     re.IGNORECASE,
 )
 
+_COMMANDS = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+"""Characters that JSON lets stand, and that terminals obey or readers take for the end of a line."""
+
 log = structlog.get_logger("tallygate.gateway")
 
 
@@ -142,7 +145,7 @@ def _arranged(logger: Any, method: str, event: Event) -> Event:
 
 
 def _json_line(logger: Any, method: str, event: Event) -> str:
-    return json.dumps(event, ensure_ascii=False)
+    return _as_json(event)
 
 
 def _plain_line(logger: Any, method: str, event: Event) -> str:
@@ -155,5 +158,12 @@ def _plain_line(logger: Any, method: str, event: Event) -> str:
 
 def _plain_value(value: Any) -> str:
     if isinstance(value, list):
-        return ",".join(map(str, value))
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and " " in value else str(value)
+        return ",".join(map(_plain_value, value))
+    if isinstance(value, str) and (" " in value or not value.isprintable()):
+        return _as_json(value)
+    return str(value)
+
+
+def _as_json(value: object) -> str:
+    """JSON in which nothing ends a line or commands a terminal."""
+    return json.dumps(value, ensure_ascii=False).translate(_COMMANDS)

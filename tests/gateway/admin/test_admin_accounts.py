@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from tests.gateway.admin.asking import ADMIN_KEY, Admin, administered
 
@@ -195,6 +196,22 @@ async def test_requests_are_counted_by_their_template(admin: Admin) -> None:
         ("GET", "/admin/users", "401"): 1,
     }
     assert page.total("tallygate_http_requests_in_flight") == 0
+
+
+async def test_changes_are_logged_without_secrets(admin: Admin) -> None:
+    with structlog.testing.capture_logs() as logged:
+        await admin.ask("POST", "/users", {"name": "research"}, status=201)
+        made = await admin.ask("POST", "/keys", {"user": "research", "name": "ci"}, status=201)
+        await admin.ask("POST", "/users", {"name": "research"}, status=409)
+        await admin.ask("GET", "/users")
+        await admin.ask("PATCH", f"/keys/{made['key']['id']}", {"status": "inactive"})
+    changes = [one for one in logged if one["event"] == "admin change"]
+    assert [(one["operation"], one["path"], one["client"]) for one in changes] == [
+        ("createUser", "/admin/users", "127.0.0.1"),
+        ("createKey", "/admin/keys", "127.0.0.1"),
+        ("changeKey", f"/admin/keys/{made['key']['id']}", "127.0.0.1"),
+    ]
+    assert made["secret"] not in str(logged)
 
 
 @pytest.mark.parametrize(

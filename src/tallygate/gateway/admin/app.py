@@ -149,6 +149,9 @@ class AdminAPI:
         except Exception:
             log.exception("admin request failed", route=operation.path)
             raise Refused(500, "the gateway failed to serve this request", mend="see its log") from None
+        if operation.method != "GET":
+            client = scope.get("client")
+            log.info("admin change", operation=operation.name, path=scope["path"], client=client[0] if client else "")
         return operation.status, msgspec.json.encode(answer), ()
 
     def _find(self, path: str) -> tuple[Place | None, dict[str, str]]:
