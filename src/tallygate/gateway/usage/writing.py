@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, String, bindparam, delete, insert, select, tuple_, update
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from tallygate.gateway.database import Database
 
-ROWS = 100
-"""Calls in one INSERT on SQLite."""
+ROWS = (200, 50, 10, 1)
+"""Calls in one INSERT on SQLite. Few numbers: each makes a statement of its own, which is read to know what it does."""
 DELETED_AT_ONCE = 2000
 
 COLUMNS = [column.name for column in usage_calls.columns]
@@ -145,13 +146,16 @@ async def _execute(connection: AsyncConnection, name: str, statement: str, value
 
 async def _insert_sqlite(connection: AsyncConnection, source: int | None, calls: Spooled) -> None:
     """Few statements with many rows each: the driver's thread holds the interpreter for none of them."""
-    for at in range(0, len(calls), ROWS):
-        some = calls[at : at + ROWS]
+    at = 0
+    while at < len(calls):
+        rows = next(number for number in ROWS if number <= len(calls) - at)
+        some = calls[at : at + rows]
+        at += rows
         values: list[Any] = []
         for number, entry in some:
             values += (number, source)
             values += decode_row(entry)
-        await _execute(connection, "usage.insert_calls", _sqlite_insert(len(some)), tuple(values))
+        await _execute(connection, "usage.insert_calls", _sqlite_insert(rows), tuple(values))
 
 
 async def _insert_postgresql(connection: AsyncConnection, source: int | None, calls: Spooled) -> None:
@@ -160,6 +164,7 @@ async def _insert_postgresql(connection: AsyncConnection, source: int | None, ca
     await _execute(connection, "usage.insert_calls", _POSTGRESQL_INSERT, (source, document.decode()))
 
 
+@cache
 def _sqlite_insert(rows: int) -> str:
     row = f"({', '.join('?' * len(COLUMNS))})"
     return f"INSERT INTO usage_calls ({', '.join(COLUMNS)}) VALUES {', '.join([row] * rows)}"
