@@ -54,6 +54,15 @@ class Server:
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def private_bytes(self) -> int:
+        """The part of resident memory that is the processes' own: neither files nor what they share."""
+        total = 0
+        for pid in self.family():
+            with contextlib.suppress(OSError):
+                (line,) = [each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if "RssAnon" in each]
+                total += int(line.split()[1]) * 1024
+        return total
+
 
 def free_port() -> int:
     """A port nobody listens on right now."""

@@ -98,6 +98,8 @@ class Memory:
     server: Server
     seconds: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
+    private: list[float] = field(default_factory=list)
+    """The part that is neither files nor shared."""
 
     async def watch(self) -> None:
         """Look now and then, until cancelled."""
@@ -105,6 +107,7 @@ class Memory:
         while True:
             self.seconds.append(time.monotonic() - began)
             self.megabytes.append(self.server.resident_bytes() / 1e6)
+            self.private.append(self.server.private_bytes() / 1e6)
             await asyncio.sleep(SAMPLE_SECONDS)
 
     def slope(self) -> float:
@@ -169,10 +172,12 @@ def _answers(seen: Paced) -> bool:
 def _growth(memory: Sequence[Memory], rate: float) -> bool:
     """Resident memory, and how it grew over the last two thirds."""
     print("\nresident memory, MB")
-    line("server", "first", "a third in", "last", "largest", "MB/hour")
+    line("server", "first", "a third in", "last", "largest", "MB/hour", "private, last")
     for one in memory:
         figures = one.megabytes[0], one.megabytes[len(one.megabytes) // 3], one.megabytes[-1], max(one.megabytes)
-        line(one.server.name, *(f"{each:.1f}" for each in figures), f"{one.slope() * 3600:.2f}")
+        line(
+            one.server.name, *(f"{each:.1f}" for each in figures), f"{one.slope() * 3600:.2f}", f"{one.private[-1]:.1f}"
+        )
     growth = memory[0].slope() / rate * 1e6
     gate("growth of the gateway, MB per million requests", growth, GROWTH, at_most=True)
     return growth <= GROWTH

@@ -111,7 +111,7 @@ def measure(method: str, tally: Tally, off: Tally) -> dict[str, float]:
         "tallygate, switched off": lambda: instrument.asgi(app, tally=off),
         THEIRS: opentelemetry(app),
     }
-    return added(lambda: drive(app), ways, rounds=150)
+    return added(lambda: drive(app), ways, rounds=40, times=100)
 
 
 def main() -> int:

@@ -1,8 +1,13 @@
 """A call of a library, bare and instrumented in several ways, in turns: what each way adds.
 
 A call that is measured costs a hundred times what is looked for, and other work on the machine comes and goes. So the
-ways take turns every few calls, in another order each round, each call is timed by itself in CPU time, and the lower
-quartile of all is compared. The bare library is among the ways a second time: what that adds is the noise.
+ways take turns, in another order each round, and each turn stands between two of the bare library. Calls are timed one
+by one in CPU time; a turn counts as the lower quartile of its calls, a way as the median, over all rounds, of what its
+turns took longer than the two beside them. The bare library is among the ways as well: what that adds is the noise.
+
+A way that is entered or left changes classes of the library, which makes the interpreter forget what it has learnt of
+them: an instruction finds out anew only when it has missed 53 times. Programs instrument once, so calls are timed when
+that is over.
 """
 
 from __future__ import annotations
@@ -11,10 +16,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from statistics import median
 
 from benchmarks.harness import machine, print_table
 
-ROUNDS, TIMES, WARM = 25, 20, 3
+ROUNDS, TIMES, WARM = 20, 40, 80
 BARE, AGAIN = "bare", "bare again (noise)"
 
 Way = Callable[[], AbstractContextManager[object]]
@@ -31,26 +37,34 @@ class Reach:
     times: float = 0.0
 
 
-def added(call: Callable[[], object], ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, float]:
+def added(
+    call: Callable[[], object], ways: Mapping[str, Way], rounds: int = ROUNDS, times: int = TIMES
+) -> dict[str, float]:
     """Microseconds that each way adds to the call, under ``BARE`` its own, under ``AGAIN`` the noise."""
-    taken: dict[str, list[int]] = {name: [] for name in (BARE, AGAIN, *ways)}
-    turns: list[tuple[str, Way]] = [(BARE, nullcontext), *ways.items(), (AGAIN, nullcontext)]
+    turns: list[tuple[str, Way]] = [*ways.items(), (AGAIN, nullcontext)]
+    found: dict[str, list[float]] = {name: [] for name in (BARE, *dict(turns))}
+    before = _turn(call, nullcontext, times)
     for number in range(rounds):
         turn = number % len(turns)
         for name, way in (*turns[turn:], *turns[:turn]):
-            with way():
-                _time(call, taken[name])
-    lower = {name: sorted(times)[len(times) // 4] / 1000 for name, times in taken.items()}
-    return {name: value if name == BARE else value - lower[BARE] for name, value in lower.items()}
+            taken, after = _turn(call, way, times), _turn(call, nullcontext, times)
+            found[name].append(taken - (before + after) / 2)
+            found[BARE].append(after)
+            before = after
+    return {name: median(values) for name, values in found.items()}
 
 
-def _time(call: Callable[[], object], taken: list[int]) -> None:
-    for _ in range(WARM):
-        call()
-    for _ in range(TIMES):
-        began = time.thread_time_ns()
-        call()
-        taken.append(time.thread_time_ns() - began)
+def _turn(call: Callable[[], object], way: Way, times: int) -> float:
+    """Microseconds of a call."""
+    taken = []
+    with way():
+        for _ in range(WARM):
+            call()
+        for _ in range(times):
+            began = time.thread_time_ns()
+            call()
+            taken.append(time.thread_time_ns() - began)
+    return sorted(taken)[times // 4] / 1000
 
 
 def alone(statement: Callable[[], object], times: int = 2000, rounds: int = 15) -> float:

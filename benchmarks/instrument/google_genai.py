@@ -120,7 +120,7 @@ def main() -> int:
         THEIRS: openllmetry(),
     }
     call = added(whole(), ways) | {"tallygate, the SDK left out": idle}
-    stream = added(streamed(), ways, rounds=8)
+    stream = added(streamed(), ways, rounds=5, times=15)
     met = report(
         "What a call of google-genai takes (bare), and what instrumentation adds", call, Reach(OURS, 5, THEIRS, 10)
     )

@@ -86,7 +86,7 @@ def main() -> int:
                     pass
 
         call = added(lambda: client.post(CHAT, json=ASK), ways)
-        streamed = added(stream, ways, rounds=20)
+        streamed = added(stream, ways, rounds=10)
         other = added(lambda: client.get(MODELS), ways)
     met = report("What an LLM call takes with httpx (bare), and what each adds", call, Reach(OURS, 50, THEIRS, 3))
     report(f"The same for a stream of {DELTAS} deltas", streamed, Reach(OURS, 50 + 3 * DELTAS))

@@ -137,7 +137,7 @@ def main() -> int:
         THEIRS: openllmetry(),
     }
     call = added(whole(), ways) | {"tallygate, the SDK left out": idle}
-    stream = added(streamed(), ways, rounds=8)
+    stream = added(streamed(), ways, rounds=5, times=15)
     met = report("What a call of openai takes (bare), and what instrumentation adds", call, Reach(OURS, 5, THEIRS, 10))
     report(f"The same for a stream of {CHUNKS} chunks", stream, Reach(OURS, 5 + CHUNKS, THEIRS, 10))
     tally.close()

@@ -58,7 +58,7 @@ def main() -> int:
             "tallygate, switched off": lambda: instrument.sqlalchemy(engine, tally=off),
             THEIRS: opentelemetry(engine),
         }
-        query = added(lambda: connection.execute(statement, {"id": 1}).all(), ways)
+        query = added(lambda: connection.execute(statement, {"id": 1}).all(), ways, rounds=40, times=100)
     engine.dispose()
     met = report(
         "What a statement through SQLAlchemy takes (bare), and what instrumentation adds",

@@ -71,7 +71,7 @@ def main() -> int:
         "tallygate, switched off": around(WSGIMiddleware(hello, off, route=route)),
         THEIRS: around(OpenTelemetryMiddleware(hello, tracer_provider=tracers, meter_provider=meters)),
     }
-    found = added(call, ways, rounds=150)
+    found = added(call, ways, rounds=60, times=200)
     met = report(
         "What a request to a WSGI application takes (bare), and what each adds", found, Reach(OURS, 5, THEIRS, 10)
     )
