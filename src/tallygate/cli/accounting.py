@@ -39,9 +39,8 @@ def with_accounts(config: Path | None, env_file: Path, work: Callable[[AccountSe
     settings = settings_from({}, config, env_file, serves=False)
 
     async def main() -> T:
-        url = settings.accounts.url.get_secret_value()
-        database = Database(url, connections=1)
-        if database.kind == "sqlite" and not Path(url.removeprefix("sqlite:///")).exists():
+        database = Database(settings.accounts.url.get_secret_value(), connections=1)
+        if not database.exists:
             tell.say(f"a new database is made: {database.shown}")
         try:
             await database.start()

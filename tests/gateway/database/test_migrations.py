@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select
 from sqlalchemy.pool import NullPool
 
 from tallygate.gateway.accounts.tables import revisions
 from tallygate.gateway.database import Database
-from tallygate.gateway.database.engine import open_engine
+from tallygate.gateway.database.engine import NEWEST, open_engine
 from tallygate.gateway.database.migrating import configuration, migrate
 
 
@@ -46,6 +47,18 @@ async def test_up_and_down_again_leaves_nothing(database_url: str) -> None:
     await in_database(database_url, down)
     assert await in_database(database_url, tables) == {"alembic_version"}
     await migrate(database_url)
+
+
+async def test_the_newest_revision_is_known_without_alembic(database_url: str) -> None:
+    await migrate(database_url)
+
+    def newest(connection: Connection) -> str | None:
+        return ScriptDirectory.from_config(configuration(connection)).get_current_head()
+
+    assert await in_database(database_url, newest) == NEWEST
+    database = Database(database_url)
+    assert await database._is_current()
+    await database.close()
 
 
 async def test_many_may_start_at_once(database_url: str) -> None:

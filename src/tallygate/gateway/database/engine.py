@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from sqlalchemy import event
+from sqlalchemy import event, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -24,6 +25,8 @@ CONNECT_SECONDS = 5.0
 """How long to wait for a connection, new or from the pool."""
 STATEMENT_SECONDS = 30.0
 """How long one statement may take on PostgreSQL before the connection counts as lost."""
+NEWEST = max(file.name.partition("_")[0] for file in (Path(__file__).parent / "migrations/versions").glob("[0-9]*.py"))
+"""The revision of the tables that this release works with."""
 BUSY_SECONDS = 10.0
 """How long SQLite waits while another process writes."""
 
@@ -50,17 +53,35 @@ class Database:
 
         Raises DatabaseAway, or DatabaseError for a wrong password, a missing database, tables of a later release.
         """
-        from tallygate.gateway.database.migrating import migrate
-
         with told_at_start(self.shown):
-            await migrate(self._url)
-            # With the first connection SQLAlchemy asks the server about itself: these are no statements of ours.
-            async with self._engine.connect():
-                pass
+            if not await self._is_current():
+                # Imported when it is needed: a start without it takes half the time.
+                from tallygate.gateway.database.migrating import migrate
+
+                await migrate(self._url)
+                await self._is_current()
+            # By now SQLAlchemy has asked the server about itself: connections from here on are counted.
             await self._engine.dispose()
         if self._tally is not None and self._tally.enabled:
             engine = self._engine.sync_engine
             self._instrumentation = instrument.sqlalchemy(engine, queries=registry_for(engine), tally=self._tally)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there can be something: SQLite's file may have to be made."""
+        return self.kind == "postgresql" or Path(self._url.removeprefix("sqlite:///")).exists()
+
+    async def _is_current(self) -> bool:
+        """Whether the tables are those of this release."""
+        if not self.exists:
+            return False
+        try:
+            async with self._reading.connect() as connection:
+                return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == NEWEST
+        except (exc.ProgrammingError, exc.OperationalError) as problem:
+            if "alembic_version" in str(problem.orig):  # there is no such table yet
+                return False
+            raise
 
     async def close(self) -> None:
         """Close the connections. Again is once."""

@@ -20,6 +20,7 @@ from tallygate.gateway.database.errors import DatabaseError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PRIVATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+LOOK_AGAIN_SECONDS = 0.02
 ADVISORY_LOCK = 0x7A11_6A7E
 """The number under which gateways take turns on a PostgreSQL server."""
 
@@ -70,13 +71,31 @@ async def _alone(url: str) -> AsyncIterator[None]:
         yield
         return
     file = Path(url.removeprefix("sqlite:///"))
-    await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
-    descriptor = await asyncio.to_thread(os.open, f"{file}.lock", PRIVATE, 0o600)
+    descriptor = _open_lock(file)
     try:
-        await asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX)
-        if not await asyncio.to_thread(file.exists):
-            # SQLite would let everybody on the machine read it.
-            os.close(await asyncio.to_thread(os.open, file, PRIVATE, 0o600))
+        while not _lock(descriptor):  # noqa: ASYNC110  # no event tells that another process freed it
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        _make_private(file)
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_lock(file: Path) -> int:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(f"{file}.lock", PRIVATE, 0o600)
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether nobody else has the lock; the system frees that of a process that dies."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _make_private(file: Path) -> None:
+    """Make the file: SQLite would let everybody on the machine read it."""
+    if not file.exists():
+        os.close(os.open(file, PRIVATE, 0o600))
