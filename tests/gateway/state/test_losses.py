@@ -11,12 +11,16 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from tallygate.gateway.parts import put_together
+from tallygate.gateway.settings import Settings
 from tallygate.gateway.state import comparing, local
 from tallygate.gateway.state.comparing import Comparing
 from tallygate.gateway.state.environment import Environment, StateError, Transaction
 from tallygate.gateway.state.interface import Granted, Purse, StateAway
 from tallygate.gateway.state.local import LocalStore
+from tallygate.gateway.state.redis import StoreRefused
 from tallygate.gateway.state.remote import RemoteStore
+from tallygate.gateway.tallying import open_tally
 from tests.gateway.provided import until
 from tests.gateway.state.proxy import Proxy, proxy
 from tests.gateway.state.stores import CREDITS, AnyStore, Books, granted, money, place, refused, window
@@ -232,17 +236,38 @@ async def test_what_is_empty_is_swept(tmp_path: Path, books: Books, monkeypatch:
     store = LocalStore(environment, books)
     await store.start()
     old, new = Purse("key", "k", "2020-01-31"), Purse("key", "k", "2999-01")
-    for number in range(2500):
+    for number in range(600):
         await granted(store, [window(f"old-{number}", 1)], [])
     monkeypatch.setattr(store, "_clock", lambda: 600 * 60_000)
     settled = await granted(store, [window("new", 1)], [place("left", 1), money(9, 1, old), money(9, 1, new)])
     await granted(store, [], [place("held", 1)])
     paid = [(b"left", 1, 0), (old.key, 1, 1), (new.key, 1, 1)]
     store.settle(settled, [], paid)
-    store._sweep()
+    await store._sweep()
     with environment.read() as transaction:
         windows = [bytes(key) for key, _ in transaction.cursor(store.windows)]
         holds = [bytes(key) for key, _ in transaction.cursor(store._holds)]
     assert windows == [b"new"]
     assert holds == [b"held", new.key]
     await store.close()
+
+
+async def test_a_place_that_cannot_be_used_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    limits = {"rates": {"models": {"m": {"concurrency": 1}}}, "providers": {"p": {"base_url": "http://127.0.0.1:1"}}}
+    settings = Settings.model_validate({**limits, "shared": {"state_directory": str(tmp_path / "file")}})
+    parts = put_together(settings, open_tally(settings))
+    with pytest.raises(StateError, match=r"file: File exists; set shared.state_directory to a directory"):
+        await parts.start()
+    await parts.upstream.close()
+
+
+async def test_a_server_that_refuses_us_ends_the_start(redis_server: Server) -> None:
+    limits = {"rates": {"models": {"m": {"concurrency": 1}}}, "providers": {"p": {"base_url": "http://127.0.0.1:1"}}}
+    settings = Settings.model_validate({**limits, "shared": {"url": f"{redis_server.url}?db=99"}})
+    parts = put_together(settings, open_tally(settings))
+    with pytest.raises(
+        StoreRefused, match=r"^shared store of limits unix://.*/99 refuses: ERR DB index is out of range"
+    ):
+        await parts.start()
+    await parts.upstream.close()

@@ -35,8 +35,8 @@ LOOK_SECONDS = 1.0
 """How often a worker looks whether others died, and gives back what they held."""
 SWEEP_SECONDS = 600.0
 """How often records of which nothing is left are removed."""
-AT_ONCE = 1000
-"""Records that are looked at in one transaction, so that others have their turn."""
+AT_ONCE = 250
+"""Records that are looked at in one transaction."""
 read_window, write_window = RECORD.unpack, RECORD.pack
 
 
@@ -76,7 +76,7 @@ class LocalStore:
         try:
             self._worker = Worker(self._environment)
             self._forget_other_boots()
-            self._look()
+            await self._look()
         except (lmdb.Error, OSError) as problem:
             raise StateError(f"cannot use the state in {self._environment.directory}: {problem}") from problem
         self._looking = asyncio.create_task(self._keep_looking())
@@ -91,7 +91,7 @@ class LocalStore:
             self._looking = None
         worker, self._worker = self._worker, None
         if worker is not None:
-            self._free(worker.number)
+            await self._free(worker.number)
             worker.close()
         self._environment.close()
 
@@ -220,24 +220,24 @@ class LocalStore:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                self._look()
+                await self._look()
                 owed, self._owed = self._owed, []
                 for settlement in owed:
                     self.settle(*settlement)
                 if time.monotonic() >= next_sweep:
                     next_sweep = time.monotonic() + SWEEP_SECONDS
-                    self._sweep()
+                    await self._sweep()
             except Exception as problem:
                 log.error("limits' state cannot be kept", problem=str(problem))
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         assert self._worker is not None
         for number in self._worker.dead():
-            freed = self._free(number)
+            freed = await self._free(number)
             self._environment.free_dead_readers()
             log.warning("a worker died; what it held is free again", worker=number, limits=freed)
 
-    def _free(self, worker: int) -> int:
+    async def _free(self, worker: int) -> int:
         """Free all that a worker holds; in how many records that was."""
         freed = 0
 
@@ -250,10 +250,10 @@ class LocalStore:
             records.hold(values, worker, -records.MOST)
             return records.pack(values)
 
-        self._go_through(self._holds, without)
+        await self._go_through(self._holds, without)
         return freed
 
-    def _sweep(self) -> None:
+    async def _sweep(self) -> None:
         """Remove windows in which nothing is, places that nobody holds, and purses of days and months long past."""
         now, month = self._clock(), time.strftime("%Y-%m", time.gmtime(time.time() - 40 * 86400)).encode()
 
@@ -269,11 +269,11 @@ class LocalStore:
             period = key.rpartition(b":")[2]
             return None if period and period < month else record
 
-        self._go_through(self.windows, window)
-        self._go_through(self._holds, held)
+        await self._go_through(self.windows, window)
+        await self._go_through(self._holds, held)
 
-    def _go_through(self, database: Database, change: Callable[[bytes, bytes], bytes | None]) -> None:
-        """Change every record, or remove it; some at a time."""
+    async def _go_through(self, database: Database, change: Callable[[bytes, bytes], bytes | None]) -> None:
+        """Change every record, or remove it; some at a time, so that requests have their turn."""
         after: bytes | None = b""
         while after is not None:
             with self._environment.write() as transaction:
@@ -291,6 +291,7 @@ class LocalStore:
                         transaction.delete(key, db=database)
                     elif new is not record:
                         transaction.put(key, new, db=database)
+            await asyncio.sleep(0)
 
     def _forget_other_boots(self) -> None:
         """Since the machine started, nobody holds anything, the clock is another, and purses are asked for again."""
