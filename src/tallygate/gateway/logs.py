@@ -61,6 +61,8 @@ def configure_logging(settings: Settings) -> None:
         root.removeHandler(other)
     root.addHandler(handler)
     root.setLevel(settings.log.level.upper())
+    # Its plugins, one by one, in every worker.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
