@@ -17,8 +17,6 @@ from benchmarks.processes import Server
 
 WORKERS = (1, 2, 4)
 MACHINES = (1, 2)
-EMPTY_CLUSTER = 23_000_000
-"""Bytes of the write-ahead log that making a cluster takes, about."""
 
 
 def compare(scratch: Path, provider: Server, seconds: int) -> None:
@@ -31,8 +29,9 @@ def compare(scratch: Path, provider: Server, seconds: int) -> None:
     left: dict[str, float] = {}
     for number in MACHINES:
         with _place(scratch) as place, machines(Path(place), provider.url, number, core=None) as several:
+            log_began = _log_position(several[0].database_url)
             _measure(f"machines: {number}", number, several, Path(place), seconds)
-            left = left or _left(several[0])
+            left = left or _left(several[0], log_began)
     print("\nwhat a call asks of Redis and leaves in PostgreSQL, one machine")
     for name, figure in left.items():
         line(name, f"{figure:.2f}")
@@ -57,7 +56,15 @@ def _measure(name: str, workers: int, several: Sequence[Contender], scratch: Pat
     line(name, str(workers), f"{cpu * 1e6:.1f}", *(f"{one * 1e6:.1f}" for one in others or (0.0, 0.0)), f"{calls:,}")
 
 
-def _left(one: Contender) -> dict[str, float]:
+def _log_position(url: str) -> float:
+    """How many bytes PostgreSQL has written to its write-ahead log."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT pg_current_wal_lsn() - '0/0'").fetchone()
+    assert row is not None
+    return float(row[0])
+
+
+def _left(one: Contender, log_began: float) -> dict[str, float]:
     """Per call, of all that were made so far and are in the database."""
     client = redis.Redis.from_url(one.beside[1].url)
     try:
@@ -67,17 +74,18 @@ def _left(one: Contender) -> dict[str, float]:
         client.close()
     with psycopg.connect(one.database_url) as connection:
         row = connection.execute(
-            "SELECT count(*), pg_total_relation_size('usage_calls'), pg_current_wal_lsn() - '0/0',"
+            "SELECT count(*), pg_total_relation_size('usage_calls'),"
             " (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()) FROM usage_calls"
         ).fetchone()
     assert row is not None
-    calls, size, log, commits = map(float, row)
+    calls, size, commits = map(float, row)
+    log = _log_position(one.database_url)
     scripts = sum(int(each["calls"]) for name, each in stats.items() if name.startswith("cmdstat_eval"))
     return {
         "calls": calls,
         "scripts in Redis": scripts / calls,
         "Redis' memory, MB": float(memory["used_memory"]) / 1e6,
         "bytes in usage_calls": size / calls,
-        "bytes of write-ahead log": (log - EMPTY_CLUSTER) / calls,
+        "bytes of write-ahead log": (log - log_began) / calls,
         "calls per commit": calls / commits,
     }
