@@ -7,7 +7,10 @@ from tallygate.ledger.schema import Combine
 class RateLimited(Fact):
     """One request that a rate limit of ours refused."""
 
-    limit_type = Dimension("which limit, as configured")
+    limit_type = Dimension(
+        "which limit, as configured; the gateway's: key_requests, key_tokens, key_concurrency, and so on for user, "
+        "model and provider"
+    )
 
 
 class RateLimit(Fact):
