@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.exchange import Exchange
@@ -145,3 +146,20 @@ async def test_who_leaves_during_the_second_attempt_ends_it() -> None:
     assert page.total("tallygate_upstream_attempts_total", provider="b", status_code="499", error_type="") == 1
     assert page.total("tallygate_llm_calls_total", provider="b", outcome="cancelled", status_code="499") == 1
     assert page.total("tallygate_llm_calls_total") == 1
+
+
+async def test_a_provider_at_its_configured_limit_is_left_for_another(tmp_path: Path) -> None:
+    more = {
+        "rates": {"providers": {"a": {"requests_per_minute": 2}}},
+        "shared": {"state_directory": str(tmp_path)},
+    }
+    models = {"m": served_by(place("a", "x"), place("b", "y")), "n": served_by(place("a", "x"))}
+    async with pool(models, more=more) as pools:
+        assert await pools.order("m", 5) == "aabbb"
+        alone = await pools.ask("n")
+        page = pools.page()
+        assert page.total("tallygate_upstream_attempts_total") == pools.all_requests == 5
+    assert alone.status == 429
+    assert int(alone.headers["retry-after"]) > 0
+    assert page.total("tallygate_upstream_retries_total") == 0
+    assert page.total("tallygate_llm_errors_total", error_type="policy_rate_limit") == 1
