@@ -157,6 +157,22 @@ def test_what_is_not_ours_to_refuse(members: bytes) -> None:
     assert head("openai_chat", b'{"model":"m",' + members + b"}") == Head("m")
 
 
+@pytest.mark.parametrize(
+    ("wire", "member"),
+    [
+        ("openai_chat", b'"max_completion_tokens":7,"n":2'),
+        ("openai_completions", b'"max_tokens":14'),
+        ("openai_responses", b'"max_output_tokens":14'),
+        ("anthropic_messages", b'"max_tokens":14'),
+        ("gemini_generate", b'"generationConfig":{"maxOutputTokens":7,"candidateCount":2}'),
+    ],
+)
+def test_half_of_a_pair_hides_no_number(wire: str, member: bytes) -> None:
+    """A lone surrogate stops the quick decoder; what is read otherwise is the same."""
+    body = b'{"model":"m","x":"\\ud83d",' + member + b"}"
+    assert WIRES[wire].read_head(body, "m", False).max_output_tokens == 14
+
+
 @given(body=st.binary() | st.text().map(str.encode), wire=st.sampled_from(sorted(WIRES)))
 def test_random_bodies_are_refused_and_nothing_else(body: bytes, wire: str) -> None:
     with pytest.raises(BadRequest):

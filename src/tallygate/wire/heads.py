@@ -38,6 +38,7 @@ class HeadReader(Generic[S]):
         """``watched``: the members that decide what is done, and so must not be there twice."""
         self._struct = struct
         self._decode = msgspec.json.Decoder(struct).decode
+        self._raw = [field.encode_name for field in msgspec.structs.fields(struct) if field.type is Raw]
         self._watched = [(name, b'"' + name.encode() + b'"') for name in watched]
 
     def read(self, body: bytes) -> S:
@@ -66,7 +67,11 @@ class HeadReader(Generic[S]):
         if b"\\u" not in body:
             raise BadRequest(f"the body is not valid JSON: {problem}")
         try:
-            return msgspec.convert(strict_loads(body), self._struct)
+            document = strict_loads(body)
+            for name in self._raw if isinstance(document, dict) else ():
+                if name in document:
+                    document[name] = Raw(json.dumps(document[name]).encode())
+            return msgspec.convert(document, self._struct)
         except msgspec.ValidationError as invalid:
             raise BadRequest(_explain(str(invalid))) from None
         except RecursionError:
