@@ -55,7 +55,8 @@ class Release:
         }
         file = directory / "tallygate.yaml"
         file.write_text(self.one("ConfigMap")["data"]["tallygate.yaml"])
-        assert self.container["args"] == ["serve", "--config", f"{mounts['config']}/{file.name}"]
+        assert self.container["args"] == ["serve"]
+        assert environ.pop("TALLYGATE_CONFIG") == f"{mounts['config']}/{file.name}"
         return load(file=file, environ=environ)
 
 
