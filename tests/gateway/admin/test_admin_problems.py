@@ -148,6 +148,13 @@ async def test_nobody(admin: Admin, name: str) -> None:
     assert (await admin.problem("POST", "/keys", {"user": "nobody", "name": "k"}, status=404))[0] == "user"
 
 
+@pytest.mark.parametrize("key", ["", " ", "\xe9", "x" * 201, "a\tb"])
+async def test_keys_of_grants(admin: Admin, key: str) -> None:
+    answer = await admin.raw("POST", "/users/nobody/credits", b'{"amount":"1"}', {"idempotency-key": key})
+    assert answer.status == 400
+    assert json.loads(answer.body)["field"].lower().replace("-", "_") == "idempotency_key"
+
+
 async def test_paths_and_methods(admin: Admin) -> None:
     for path in ("", "/", "/users/", "/users/a/b", "/keys/a/rotate/", "/openapi.jsonx"):
         assert (await admin.problem("GET", path, status=404))[2] == "the admin API has no such path"

@@ -14,6 +14,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tallygate.gateway.admin.app import OPERATIONS
 from tests.gateway.apis import APIS
 from tests.gateway.provided import provided, until
 from tests.gateway.running import Gateway
@@ -27,25 +28,26 @@ FEW = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
+BODIES = {
+    "createUser": {"name": "somebody"},
+    "changeUser": {"concurrency": 5, "models": ["m"]},
+    "createKey": {"user": "somebody", "name": "k"},
+    "rotateKey": {"grace_seconds": 5},
+    "grantCredits": {"amount": "1.5"},
+}
+"""What the admin API is asked."""
 TARGETS = [
     *(("POST", api.path("m", stream), api.body("m", stream)) for api in APIS for stream in (False, True)),
     *(
         ("GET", path, b"")
         for path in (
             "/v1/models", "/v1/models/m", "/v1beta/models", "/v1beta/models/m", "/health", "/metrics",
-            "/metrics?dialect=archestra", "/", "/admin", "/admin/users", "/admin/keys", "/admin/usage",
-            "/admin/usage/calls", "/admin/openapi.json",
+            "/metrics?dialect=archestra", "/", "/admin", "/admin/openapi.json",
         )
     ),
     *(
-        (method, path, json.dumps(body).encode())
-        for method, path, body in (
-            ("POST", "/admin/users", {"name": "somebody"}),
-            ("PATCH", "/admin/users/somebody", {"concurrency": 5, "models": ["m"]}),
-            ("POST", "/admin/keys", {"user": "somebody", "name": "k"}),
-            ("POST", "/admin/keys/key_x/rotate", {"grace_seconds": 5}),
-            ("POST", "/admin/users/somebody/credits", {"amount": "1.5"}),
-        )
+        (one.method, re.sub(r"\{\w+\}", "somebody", one.path), json.dumps(BODIES.get(one.name, {})).encode())
+        for one in OPERATIONS
     ),
 ]  # fmt: skip
 BEARER = b"Authorization: Bearer "

@@ -171,7 +171,10 @@ class AdminAPI:
                 body = body_as(operation.body, data)
         once = None
         if operation.idempotent and (given := request.headers.get(b"idempotency-key")) is not None:
-            once = given.decode("utf-8", "replace")
+            if not given.isascii():
+                mend = "use printable ASCII, as in a UUID"
+                raise Refused(400, f"Idempotency-Key: is not ASCII; {mend}", field="Idempotency-Key", mend=mend)
+            once = given.decode()
         return Asked(self._accounts, self._reports(), path, query, body, once, self._responses)
 
 
