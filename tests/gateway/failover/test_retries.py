@@ -77,6 +77,22 @@ async def test_what_a_provider_asks_for_is_honoured(behaviour: str, pause: float
     assert answer.status == 200
 
 
+async def test_it_is_honoured_whatever_is_remembered_of_it() -> None:
+    """Nothing of a caller's own key; and of others no more than the longest cool-down."""
+    models = {"m": served_by(place("a", "x+429:3+first:1"))}
+    async with pool(models, retries=1, keys=False) as pools:
+        assert (await pools.ask("m", headers={"authorization": "Bearer mine"})).status == 200
+        assert pools.time.pauses == [3]
+        assert pools.page().total("tallygate_upstream_cooldowns_total") == 0
+    async with pool(models, retries=1, longest_cooldown_seconds=1) as pools:
+        assert (await pools.ask("m")).status == 200
+        assert pools.time.pauses == [3]
+        assert pools.page().total("tallygate_upstream_cooldown_seconds_total") == 1
+    async with pool(models, retries=1, longest_cooldown_seconds=1, longest_backoff_seconds=2) as pools:
+        assert (await pools.ask("m")).status == 429
+        assert pools.time.pauses == []
+
+
 async def test_what_a_provider_asks_for_and_a_tenth() -> None:
     async with pool({"m": served_by(place("a", "x+429:4+first:1"))}, retries=1, chance=1.0) as pools:
         assert (await pools.ask("m")).status == 200

@@ -65,6 +65,8 @@ class Attempts:
         """Not to be asked in this round."""
         self._never: set[Deployment] = set()
         """Not to be asked at all any more."""
+        self._not_before: dict[Deployment, float] = {}
+        """By the clock, as their providers asked; whatever is remembered of it for other requests."""
         self._rounds = 0
         """How often the deployments of the target were asked again."""
         self._pause = 0.0
@@ -107,6 +109,8 @@ class Attempts:
             self._policy.failed(self._exchange, deployment, judged.error_type.value, judged.wait)
             if not judged.again:
                 self._never.add(deployment)
+            elif judged.wait:
+                self._not_before[deployment] = self._policy.clock() + judged.wait
         return judged
 
     # From one attempt to the next
@@ -133,8 +137,9 @@ class Attempts:
         if self._trail.made >= self._policy.settings.attempts or self._left() <= 0:
             return None
         now = self._policy.clock()
+        early = {deployment for deployment, moment in self._not_before.items() if now < moment}
         while True:
-            deployment = self._target.pick(now, self._tried)
+            deployment = self._target.pick(now, self._tried | early)
             if deployment is not None:
                 return deployment
             pause = self._until_next_round(now)
@@ -160,7 +165,7 @@ class Attempts:
         ]
         if not willing:
             return None
-        asked_for = min(deployment.cooling_until for deployment in willing) - now
+        asked_for = min(max(one.cooling_until, self._not_before.get(one, 0.0)) for one in willing) - now
         pause = self._policy.pause(self._rounds + 1)
         if asked_for > 0:
             pause = max(pause, not_before(asked_for, self._policy.chance()))
