@@ -15,16 +15,23 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
 from tallygate.gateway.settings import Settings, load
 from tallygate.simulator import Simulator, run_in_thread
 from tests.deploy import DEPLOY
+from tests.services.databases import new_database
+from tests.services.postgres import PostgreSQL, postgres
+from tests.services.redis import Redis, redis_server
+
+__all__ = ["postgres", "redis_server"]
 
 COMPOSE = DEPLOY / "compose"
 FILE: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
 GATEWAYS = ("gateway-1", "gateway-2")
+TALLYGATE = (sys.executable, "-m", "tallygate.cli")
 PATIENCE = 30
 
 
@@ -129,31 +136,25 @@ def test_every_gateway_is_scraped_with_its_secret(secrets: Path, tmp_path: Path)
 
 
 class Gateway:
-    """A gateway of the compose file as a process of its own, with accounts left out and the simulator behind it."""
+    """A gateway of the compose file as a process of its own: what stands beside it is elsewhere."""
 
-    def __init__(self, service: str, directory: Path, secrets: Path, provider: str) -> None:
-        environ = environment(service, secrets) | {
-            "PATH": os.environ["PATH"],
-            "TALLYGATE_ACCOUNTS__ENABLED": "false",
-            "TALLYGATE_METRICS__LISTENER__PORT": "0",
-            "TALLYGATE_PROVIDERS__OPENAI__BASE_URL": f"{provider}/v1",
-            "TALLYGATE_SERVER__HOST": "127.0.0.1",
-            "TALLYGATE_CACHE__STORE": "memory",
-        }
+    def __init__(self, service: str, directory: Path, secrets: Path, elsewhere: dict[str, str]) -> None:
+        (config,) = FILE["services"][service]["configs"]
+        environ = environment(service, secrets)
+        assert environ["TALLYGATE_CONFIG"] == config["target"]
+        assert environ.pop("TALLYGATE_ACCOUNTS__DATABASE_URL_FILE") == str(secrets / "database_url")
         directory.mkdir()
-        command = [
-            *FILE["services"][service]["command"][:1],
-            "--config",
-            str(COMPOSE / "tallygate.yaml"),
-            "--port",
-            "0",
-        ]
+        self.environ = environ | {
+            "PATH": os.environ["PATH"],
+            "TALLYGATE_CONFIG": str(COMPOSE / FILE["configs"][config["source"]]["file"]),
+            "TALLYGATE_METRICS__LISTENER__PORT": "0",
+            "TALLYGATE_METRICS__STATE_DIRECTORY": str(directory / "metrics"),
+            "TALLYGATE_SERVER__HOST": "127.0.0.1",
+            "TALLYGATE_SHARED__STATE_DIRECTORY": str(directory / "state"),
+            **elsewhere,
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tallygate.cli", *command],
-            cwd=directory,
-            env=environ,
-            stderr=subprocess.PIPE,
-            text=True,
+            [*TALLYGATE, "serve", "--port", "0"], cwd=directory, env=self.environ, stderr=subprocess.PIPE, text=True
         )
         assert self.process.stderr is not None
         said: list[dict[str, Any]] = []
@@ -161,9 +162,17 @@ class Gateway:
             said.append(json.loads(line))
             if said[-1]["msg"] == "gateway is listening":
                 break
+        else:
+            raise AssertionError(said)
         self.port = int(said[-1]["url"].rpartition(":")[2])
         self.log = threading.Thread(target=self.process.stderr.read)
         self.log.start()
+
+    def command(self, *arguments: str) -> dict[str, Any]:
+        """What a command says inside of its container."""
+        done = subprocess.run([*TALLYGATE, *arguments, "--json"], env=self.environ, capture_output=True, check=True)
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
 
     def close(self) -> int:
         """End it; its exit status."""
@@ -208,11 +217,12 @@ def provider() -> Iterator[Simulator]:
         yield running
 
 
-def ask(port: int) -> int:
+def ask(port: int, key: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         body = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
-        connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+        connection.request("POST", "/v1/chat/completions", body, headers)
         answer = connection.getresponse()
         answer.read()
         return answer.status
@@ -220,21 +230,35 @@ def ask(port: int) -> int:
         connection.close()
 
 
-def test_callers_do_not_notice_when_a_gateway_is_replaced(secrets: Path, provider: Simulator, tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        gateways = [Gateway(name, tmp_path / name, secrets, provider.url) for name in GATEWAYS]
+@pytest.mark.xdist_group("postgres")
+def test_callers_do_not_notice_when_a_gateway_is_replaced(
+    secrets: Path, provider: Simulator, postgres: PostgreSQL, redis_server: Redis, tmp_path: Path
+) -> None:
+    with new_database(postgres) as database, ExitStack() as stack:
+        elsewhere = {
+            "TALLYGATE_ACCOUNTS__DATABASE_URL": database,
+            "TALLYGATE_PROVIDERS__OPENAI__BASE_URL": f"{provider.url}/v1",
+            "TALLYGATE_SHARED__URL": f"{redis_server.url}?db=8",
+        }
+        gateways = [Gateway(name, tmp_path / name, secrets, elsewhere) for name in GATEWAYS]
         for gateway in gateways:
             stack.callback(gateway.close)
+        leaves, stays = gateways
+        leaves.command("users", "create", "search-team")
+        key = str(leaves.command("keys", "create", "search-team", "first")["secret"])
         port = stack.enter_context(balancer(tmp_path, gateways))
-        statuses = [ask(port) for _ in range(20)]
-        statuses += [ask(gateway.port) for gateway in gateways]  # each of them serves
-        leaving = threading.Thread(target=gateways[0].close)
+        statuses = [ask(port, key) for _ in range(20)]
+        statuses += [ask(gateway.port, key) for gateway in gateways]  # each of them serves
+        leaving = threading.Thread(target=leaves.close)
         leaving.start()
         while leaving.is_alive():
-            statuses.append(ask(port))
+            statuses.append(ask(port, key))
         leaving.join()
-        assert gateways[0].process.returncode == 0
-        statuses += [ask(port) for _ in range(20)]
+        assert leaves.process.returncode == 0
+        statuses += [ask(port, key) for _ in range(20)]
         assert statuses == [200] * len(statuses)
-        served = provider.served()["totals"]
-        assert served["requests"] == len(statuses)
+        assert provider.served()["totals"]["requests"] == len(statuses)
+        assert stays.close() == 0
+        # Who ends in order leaves nothing behind: every call of both is in the database.
+        with psycopg.connect(database) as connection:
+            assert connection.execute("SELECT count(*) FROM usage_calls").fetchone() == (len(statuses),)
