@@ -104,7 +104,7 @@ async def test_without_credits_every_api_says_so(run: Run, api: API) -> None:
     if api.provider == "openai":
         assert error == {
             "message": message,
-            "type": "invalid_request_error",
+            "type": "insufficient_quota",
             "param": None,
             "code": "insufficient_quota",
         }

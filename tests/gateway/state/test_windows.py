@@ -165,3 +165,4 @@ def test_corrections_go_where_they_belong() -> None:
     assert corrected(record, now, MINUTE, 98, -15) is None
     assert corrected(record, now, MINUTE, 98, 15) == RECORD.pack(100, 50, 35)
     assert corrected(None, now, MINUTE, 100, 15) == RECORD.pack(100, 0, 15)
+    assert corrected(None, now, MINUTE, 100, 10**40) == RECORD.pack(100, 0, 2**62)

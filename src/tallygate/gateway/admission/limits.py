@@ -131,8 +131,16 @@ class Limits:
         admission = exchange.admission
         if admission is None:
             return
-        if not self._store.joins:  # then it is done now, whatever becomes of the transaction
-            exchange.admission = transaction = None
+        if self._store.joins and transaction is not None:
+            self._settle(admission, tokens, cost, transaction)
+            return
+        exchange.admission = None  # done now, whatever becomes of somebody else's transaction
+        try:
+            self._settle(admission, tokens, cost, None)
+        except Exception as problem:
+            self._tally.failed(RateLimit, problem)
+
+    def _settle(self, admission: Admission, tokens: int, cost: int, transaction: Transaction | None) -> None:
         entry = admission.entry
         if entry is not None:
             paid = [(key, amount, 0 if purse is None else cost) for key, _, amount, purse in entry.holds]

@@ -104,14 +104,15 @@ class _Handle:
             try:
                 if _try_lock(self.users, fcntl.LOCK_EX):
                     _mend(directory, size)
+                _note_boot(directory)
                 self.lmdb = _open(directory, size)
                 fcntl.flock(self.users, fcntl.LOCK_SH)
-                (directory / BOOT).write_text(_this_boot())
             except BaseException:
                 os.close(self.users)
                 raise
         try:
             self._page = self.lmdb.stat()["psize"]
+            self._reserved = self.used_bytes
             self._reserve()
         except BaseException:
             self.close()
@@ -151,15 +152,16 @@ class _Handle:
 
     def _reserve(self) -> None:
         """Have the disk's blocks before they are written to. Raises StateError when the disk is full."""
-        wanted = min(self.used_bytes + RESERVE, self.size)
-        if wanted > self._reserved:
+        used = self.used_bytes
+        if min(used + RESERVE, self.size) > self._reserved:
+            end = min(used + 2 * RESERVE, self.size)
             try:
                 with open(self.directory / FILE, "r+b") as file:
-                    os.posix_fallocate(file.fileno(), self._reserved, wanted + RESERVE - self._reserved)
+                    os.posix_fallocate(file.fileno(), self._reserved, end - self._reserved)
             except OSError as problem:
                 mend = "make room on its disk, or set shared.state_directory to a place with more"
                 raise StateError(f"{self.directory / FILE} cannot grow: {problem.strerror}; {mend}") from problem
-            self._reserved = wanted + RESERVE
+            self._reserved = end
         self._until_reserve = RESERVE_EVERY
 
     def close(self) -> None:
@@ -259,6 +261,21 @@ def _mend(directory: Path, size: int) -> None:
         copy.unlink(missing_ok=True)
         path.replace(aside)
         log.error("state is broken and was set aside; a new one is begun", file=str(path), aside=str(aside), why=ended)
+
+
+def _note_boot(directory: Path) -> None:
+    """From now on the file may be torn by a loss of power: that is on the disk before anything is written."""
+    if (directory / BOOT).exists() and (directory / BOOT).read_text() == _this_boot():
+        return
+    with open(directory / BOOT, "w") as file:
+        file.write(_this_boot())
+        file.flush()
+        os.fsync(file.fileno())
+    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
 
 
 def _this_boot() -> str:

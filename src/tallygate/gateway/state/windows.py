@@ -9,6 +9,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
+from tallygate.gateway.state.holds import MOST
+
 RECORD = Struct("<qqq")
 """Number of the step, what passed in the step before it, and in it."""
 
@@ -79,7 +81,7 @@ def corrected(record: bytes | None, now: int, length: int, step: int, amount: in
     window = window_at(record, now, length)
     previous, current = window.previous, window.current
     if amount > 0 or step == window.step:
-        current = max(current + amount, 0)
+        current = min(max(current + amount, 0), MOST)
     elif step == window.step - 1:
         previous = max(previous + amount, 0)
     else:
