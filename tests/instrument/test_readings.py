@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import astuple
 from types import SimpleNamespace
 from typing import Any
@@ -9,16 +10,22 @@ from typing import Any
 import pytest
 from anthropic.types import Message
 from google.genai.types import GenerateContentResponse
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletion
+from openai.types import Completion
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response
 
 from tallygate.instrument.anthropic import Messages
 from tallygate.instrument.openai import Chat, Responses
 from tallygate.instrument.support.gemini_replies import GENERATE
 from tallygate.instrument.support.known_calls import reading
+from tallygate.tally import Tally
+from tests.instrument.llm_truth import page_of
 
+CHAT: Any
+RESPONSES: Any
+MESSAGES: Any
 CHAT, RESPONSES, MESSAGES = Chat("chat", "/chat/completions"), Responses(), Messages()
 
 NUMBERS = st.one_of(
@@ -173,6 +180,90 @@ def test_what_is_read_in_short() -> None:
     assert agree(GENERATE, GenerateContentResponse.model_validate(document)) == (10, 8, 4, 0, 3)
     counts["toolUsePromptTokenCount"] = 1
     assert agree(GENERATE, GenerateContentResponse.model_validate(document)) is None
+
+
+# Streams
+
+TEXT = st.none() | st.sampled_from(["", "a"])
+CHUNK_CHOICE = st.fixed_dictionaries(
+    {},
+    optional={
+        "delta": st.none() | some(content=TEXT, tool_calls=st.none() | st.just([{"index": 0}]), refusal=TEXT),
+        "text": TEXT,
+        "finish_reason": st.none() | st.sampled_from(["stop", "content_filter"]),
+    },
+)
+EVENT = some(
+    type=st.sampled_from(["content_block_delta", "message_delta", "message_stop", "response.output_text.delta"]),
+    delta=st.none() | TEXT | some(text=TEXT, partial_json=TEXT, thinking=TEXT, stop_reason=TEXT),
+    response=st.none(),
+)
+
+
+@pytest.fixture
+def native() -> Iterator[Tally]:
+    tally = Tally(capacity_bytes=16 << 20)
+    yield tally
+    tally.close()
+
+
+def passes(reader: Any, tally: Tally, event: Any) -> bool:
+    """Whether it is seen to in short; then a piece of content is all that was told in full, too."""
+    tracker: Any = tally.track_llm_call("p", "m", stream=True).start()
+    seen: bool = reader.delta.see(tracker, tracker.owner.chunks, event)
+    assert (tracker.marked is not None) == seen
+    tracker.finish()
+    if seen:
+        call: Any = Seen()
+        call.said_something = True
+        told: list[str] = []
+        call.content = call.tracker.content = lambda: told.append("content")
+        reader.event(call, event)
+        assert (told, call.told, call.complete) == (["content"], {}, False)
+    return seen
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.none() | st.lists(CHUNK_CHOICE, max_size=2), st.none() | CHAT_USAGE)
+def test_chunks(native: Tally, choices: Any, usage: Any) -> None:
+    passes(CHAT, native, ChatCompletionChunk.construct(choices=choices, usage=usage))
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(EVENT)
+def test_events(native: Tally, event: Any) -> None:
+    passes(RESPONSES, native, SimpleNamespace(**event))
+    if type(event.get("delta")) is dict:
+        passes(MESSAGES, native, {**event, "delta": SimpleNamespace(**event["delta"])})
+
+
+def test_what_passes(native: Tally) -> None:
+    def chunk(usage: Any = None, **choice: Any) -> Any:
+        return ChatCompletionChunk.construct(choices=[{"index": 0, **choice}], usage=usage)
+
+    assert passes(CHAT, native, chunk(delta={"content": "a"}))
+    assert passes(CHAT, native, Completion.construct(choices=[{"index": 0, "text": "a"}]))
+    assert not passes(CHAT, native, chunk(delta={"content": ""}))
+    assert not passes(CHAT, native, chunk(delta={"content": "a"}, finish_reason="stop"))
+    assert not passes(CHAT, native, chunk({"prompt_tokens": 1}, delta={"content": "a"}))
+    assert passes(RESPONSES, native, {"type": "response.output_text.delta", "delta": "a"})
+    assert not passes(RESPONSES, native, {"type": "response.completed", "response": {}})
+    assert passes(MESSAGES, native, {"type": "content_block_delta", "delta": {"thinking": "a"}})
+    assert not passes(MESSAGES, native, {"type": "message_delta", "delta": {"text": "a"}})
+    over: Any = native.track_llm_call("p", "m", stream=True).start()
+    over.finish()
+    assert not CHAT.delta.see(over, over.owner.chunks, chunk(delta={"content": "a"}))
+    assert not CHAT.delta.see(None, None, chunk(delta={"content": "a"}))
+
+
+def test_gaps_are_counted(native: Tally) -> None:
+    tracker: Any = native.track_llm_call("p", "m", stream=True).start()
+    for _ in range(4):
+        assert MESSAGES.delta.see(
+            tracker, tracker.owner.chunks, {"type": "content_block_delta", "delta": {"text": "a"}}
+        )
+    tracker.finish()
+    assert page_of(native).total("tallygate_llm_output_chunk_gap_seconds_count", model="m") == 3
 
 
 @pytest.mark.parametrize("reply", [None, 5, "text", b"", [], {}, object(), Exception(), {"usage": 1}, {"usage": []}])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tallygate.instrument.patching import Instrumentation
 from tallygate.instrument.support.hosts import provider_at
-from tallygate.instrument.support.known_calls import reading
+from tallygate.instrument.support.known_calls import delta, reading
 from tallygate.instrument.support.llm_calls import ObservedCall, member, members, plain
 from tallygate.instrument.support.stainless import SDK
 from tallygate.wire.tokens import anthropic_usage
@@ -80,6 +80,12 @@ class Messages:
 
     operation = "chat"
     endpoint = "/messages"
+    delta = delta(
+        ("delta", "text"),
+        ("delta", "partial_json"),
+        ("delta", "thinking"),
+        must=((("type",), ("content_block_delta",)),),
+    )
 
     reading = reading(
         "usage",

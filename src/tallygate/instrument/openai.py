@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tallygate.instrument.patching import Instrumentation
 from tallygate.instrument.support.hosts import provider_at
-from tallygate.instrument.support.known_calls import reading
+from tallygate.instrument.support.known_calls import delta, reading
 from tallygate.instrument.support.llm_calls import ObservedCall, member, plain
 from tallygate.instrument.support.stainless import SDK
 from tallygate.wire.tokens import MOST, openai_usage
@@ -75,6 +75,9 @@ class Chat:
             never=((("choices", "*", "finish_reason"), ("content_filter",)),),
             closed=True,
         )
+        nothing_else = ((("choices", "*", "finish_reason"), (None,)), (("usage",), (None,)))
+        deltas = (("delta", "content"), ("delta", "tool_calls"), ("text",))
+        self.delta = delta(*(("choices", "*", *names) for names in deltas), must=nothing_else)
 
     def whole(self, call: ObservedCall, reply: Any) -> None:
         """As Reader.whole."""
@@ -176,6 +179,7 @@ class Responses:
 
     operation = "chat"
     endpoint = "/responses"
+    delta = delta(("delta",))
 
     reading = reading(
         "usage",

@@ -34,6 +34,15 @@ class Reading:
     ) -> Reading: ...
     def read(self, reply: object, /) -> tuple[int, int, int, int, int] | None: ...
 
+class Delta:
+    def __new__(
+        cls,
+        tests: tuple[tuple[tuple[str, ...], tuple[object, ...], bool], ...],
+        sayings: tuple[tuple[str, ...], ...],
+        /,
+    ) -> Delta: ...
+    def see(self, draft: object, row: object, event: object, /) -> bool: ...
+
 class Routine:
     def __new__(
         cls,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from weakref import WeakSet
 
     from tallygate.instrument.support.watchers import Watchers
-    from tallygate.ledger._core import Reading, Routine, RoutineCall, Routines
+    from tallygate.ledger._core import Delta, Reading, Routine, RoutineCall, Routines
 
 try:
     from tallygate.ledger import _core
@@ -67,6 +67,14 @@ def reading(
     counts = (input_tokens, output_tokens, cache_read, cache_write, reasoning)
     tests = (*((*test, True) for test in must), *((*test, False) for test in never))
     return _core.Reading(usage, counts, tests, total, closed)
+
+
+def delta(*says: Path, must: tuple[tuple[Path, tuple[object, ...]], ...] = ()) -> Delta | None:
+    """Which events of an API's streams are a piece of content, and for ``Reader.event`` nothing else.
+
+    says: where content may be. must: values that members have to have, None for what is not there.
+    """
+    return None if _core is None else _core.Delta(tuple((*test, True) for test in must), says)
 
 
 class Unroutine:

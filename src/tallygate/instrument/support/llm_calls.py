@@ -248,16 +248,31 @@ class Body(Protocol):
         """There are no more."""
 
 
+def _never(item: object) -> bool:
+    return False
+
+
+def _passes_by(call: ObservedCall, body: Body | None) -> Callable[[Any], bool]:
+    """Sees to items that are a piece of content and nothing else, and says whether one is; for after the first."""
+    delta, binding = getattr(call.reader, "delta", None), getattr(call.tracker, "owner", None)
+    if delta is None or binding is None or body is not None:
+        return _never
+    return partial(delta.see, call.tracker, binding.chunks)
+
+
 def watched(items: Iterator[T], call: ObservedCall, body: Body | None = None) -> Generator[T]:
     """These items, each told to the call as it passes; with a ``body``, they are its bytes."""
     see: Callable[[Any], None] = partial(call.reader.event, call) if body is None else body.feed
+    passes_by: Callable[[Any], bool] = _never
     call.reading = True
     try:
         for item in items:
-            try:
-                see(item)
-            except Exception as problem:
-                call.recorder.failed(LLMCall, problem)
+            if not passes_by(item):
+                try:
+                    see(item)
+                    passes_by = _passes_by(call, body) if call.said_something and not call.complete else _never
+                except Exception as problem:
+                    call.recorder.failed(LLMCall, problem)
             call.reading = False
             yield item
             call.reading = True
@@ -281,13 +296,16 @@ def watched(items: Iterator[T], call: ObservedCall, body: Body | None = None) ->
 async def watched_async(items: AsyncIterator[T], call: ObservedCall, body: Body | None = None) -> AsyncGenerator[T]:
     """The same for asynchronous ones."""
     see: Callable[[Any], None] = partial(call.reader.event, call) if body is None else body.feed
+    passes_by: Callable[[Any], bool] = _never
     call.reading = True
     try:
         async for item in items:
-            try:
-                see(item)
-            except Exception as problem:
-                call.recorder.failed(LLMCall, problem)
+            if not passes_by(item):
+                try:
+                    see(item)
+                    passes_by = _passes_by(call, body) if call.said_something and not call.complete else _never
+                except Exception as problem:
+                    call.recorder.failed(LLMCall, problem)
             call.reading = False
             yield item
             call.reading = True

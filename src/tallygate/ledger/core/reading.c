@@ -5,7 +5,8 @@
 #define MOST_TOKENS ((int64_t)1000000000000) /* as tallygate.wire.tokens.MOST */
 
 PyTypeObject *ReadingType;
-static PyObject *every_item, *unforeseen_name;
+PyObject *every_item;
+static PyObject *unforeseen_name;
 
 int path_parse(Path *path, PyObject *names) {
     if (!PyTuple_Check(names) || PyTuple_Size(names) < 1 || PyTuple_Size(names) > (Py_ssize_t)MOST_NAMES) {
@@ -39,8 +40,7 @@ PyObject *members_of(PyObject *source) {
     return members;
 }
 
-/* A new reference; NULL, without an exception, when there is none. */
-static PyObject *member(PyObject *source, PyObject *name) {
+PyObject *member(PyObject *source, PyObject *name) {
     PyObject *members = members_of(source);
     if (members == NULL) return NULL;
     PyObject *found = PyDict_GetItemWithError(members, name);
@@ -111,9 +111,14 @@ static int passes(const Test *test, PyObject *source, uint32_t step) {
     return !test->among;
 }
 
+int tests_passed(const Tests *tests, PyObject *source) {
+    for (uint32_t i = 0; i < tests->count; i++)
+        if (!passes(&tests->all[i], source, 0)) return 0;
+    return 1;
+}
+
 int reading_read(const Reading *self, PyObject *reply, int64_t *read) {
-    for (uint32_t i = 0; i < self->test_count; i++)
-        if (!passes(&self->tests[i], reply, 0)) return 0;
+    if (!tests_passed(&self->tests, reply)) return 0;
     PyObject *usage = member(reply, self->usage);
     int good = usage != NULL && usage != Py_None && (!self->closed || foreseen(usage));
     for (uint32_t i = 0; i < READS; i++) read[i] = 0;
@@ -158,21 +163,28 @@ static int parse_counts(Reading *self, PyObject *targets) {
     return 0;
 }
 
-static int parse_tests(Reading *self, PyObject *described) {
+int tests_parse(Tests *tests, PyObject *described) {
     for (Py_ssize_t i = 0; i < PyTuple_Size(described); i++) {
         PyObject *path, *values;
-        if (self->test_count == MOST_TESTS) {
+        if (tests->count == MOST_TESTS) {
             PyErr_Format(PyExc_ValueError, "a reading has %u tests at most", MOST_TESTS);
             return -1;
         }
-        Test *test = &self->tests[self->test_count];
+        Test *test = &tests->all[tests->count];
         if (!PyArg_ParseTuple(PyTuple_GetItem(described, i), "OO!p", &path, &PyTuple_Type, &values, &test->among) ||
             path_parse(&test->path, path) != 0)
             return -1;
         Py_INCREF(values), test->values = values;
-        self->test_count++;
+        tests->count++;
     }
     return 0;
+}
+
+void tests_clear(Tests *tests) {
+    for (uint32_t i = 0; i < MOST_TESTS; i++) {
+        path_clear(&tests->all[i].path);
+        Py_XDECREF(tests->all[i].values);
+    }
 }
 
 static PyObject *reading_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
@@ -186,7 +198,7 @@ static PyObject *reading_new(PyTypeObject *type, PyObject *args, PyObject *keywo
     self->closed = closed;
     Py_INCREF(usage), self->usage = usage;
     if (PyUnicode_GetLength(total)) Py_INCREF(total), self->total = total;
-    if (parse_counts(self, counts) != 0 || parse_tests(self, tests) != 0) {
+    if (parse_counts(self, counts) != 0 || tests_parse(&self->tests, tests) != 0) {
         Py_DECREF((PyObject *)self);
         return NULL;
     }
@@ -196,10 +208,7 @@ static PyObject *reading_new(PyTypeObject *type, PyObject *args, PyObject *keywo
 static void reading_dealloc(Reading *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     for (uint32_t i = 0; i < MOST_COUNTS; i++) path_clear(&self->counts[i].path);
-    for (uint32_t i = 0; i < MOST_TESTS; i++) {
-        path_clear(&self->tests[i].path);
-        Py_XDECREF(self->tests[i].values);
-    }
+    tests_clear(&self->tests);
     Py_XDECREF(self->usage);
     Py_XDECREF(self->total);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);

@@ -29,20 +29,31 @@ typedef struct {
 } Test;
 
 typedef struct {
+    Test all[MOST_TESTS];
+    uint32_t count;
+} Tests;
+
+typedef struct {
     PyObject_HEAD
     PyObject *usage, *total; /* names of members; total: NULL when nobody tells it */
     int closed;              /* an object with members that its class did not foresee is left to others */
     Count counts[MOST_COUNTS];
-    Test tests[MOST_TESTS];
-    uint32_t count_count, test_count;
+    uint32_t count_count;
+    Tests tests;
 } Reading;
 
 extern PyTypeObject *ReadingType;
+int tests_parse(Tests *tests, PyObject *described); /* -1 with an exception */
+void tests_clear(Tests *tests);
+int tests_passed(const Tests *tests, PyObject *source);
 int path_parse(Path *path, PyObject *names); /* -1 with an exception */
 void path_clear(Path *path);
-PyObject *members_of(PyObject *source);                              /* a new reference; NULL without an exception */
+PyObject *members_of(PyObject *source); /* a new reference, as member(); NULL, without an exception, for none */
+PyObject *member(PyObject *source, PyObject *name);
+extern PyObject *every_item;
 int reading_read(const Reading *self, PyObject *reply, int64_t *read); /* 0: leave it to others */
 int make_reading_type(PyObject *module);
+int make_delta_type(PyObject *module);
 int make_routine_types(PyObject *module);
 
 #endif
