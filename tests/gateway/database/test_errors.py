@@ -97,7 +97,7 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 
 async def test_a_directory_instead_of_a_file(tmp_path: Path) -> None:
     assert await said(f"sqlite:///{tmp_path}", DatabaseAway) == (
-        f"accounts.database_url: sqlite:///{tmp_path}: cannot be reached: unable to open database file; "
+        f"accounts.database_url: sqlite:///{tmp_path}: cannot be reached: Is a directory; "
         "start the database or mend the address"
     )
 

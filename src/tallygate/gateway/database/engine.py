@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ class Database:
         self.shown = without_password(url)
         """Its URL, fit to be shown."""
         self._url, self._tally = url, tally
+        self._file = url.removeprefix("sqlite:///")
         self._instrumentation: Instrumentation | None = None
         self._engine = open_engine(url, pool_size=connections, max_overflow=0, pool_timeout=CONNECT_SECONDS)
         self._reading = self._engine.execution_options(
@@ -69,12 +71,15 @@ class Database:
     @property
     def exists(self) -> bool:
         """Whether there can be something: SQLite's file may have to be made."""
-        return self.kind == "postgresql" or Path(self._url.removeprefix("sqlite:///")).exists()
+        return self.kind == "postgresql" or Path(self._file).exists()
 
     async def _is_current(self) -> bool:
         """Whether the tables are those of this release."""
         if not self.exists:
             return False
+        if self.kind == "sqlite":
+            # Raises OSError, whose words say more than SQLite's.
+            os.close(os.open(self._file, os.O_RDWR | os.O_CLOEXEC))
         try:
             async with self._reading.connect() as connection:
                 return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == NEWEST
