@@ -133,14 +133,20 @@ def nursery(directory: Path, settings: dict[str, Any], workers: int) -> Iterator
     """Running workers; at the end they drain. ``directory``: for the settings, and the ledger of their metrics."""
     file = directory / "settings.json"
     file.write_text(json.dumps(settings))
-    process = subprocess.Popen([*PROGRAM, str(file), str(workers)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*PROGRAM, str(file), str(workers)], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         yield Nursery(process)
-        process.terminate()
-        assert process.wait(60) == 0
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        try:
+            process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
+    assert process.returncode == 0
 
 
 @asynccontextmanager
@@ -163,7 +169,8 @@ async def kill(workers: Callable[[], list[int]], kills: int, pause: tuple[float,
     chance = random.Random(seed)
     for _ in range(kills):
         await asyncio.sleep(chance.uniform(*pause))
-        os.kill(chance.choice(workers()), signal.SIGKILL)
+        if there := workers():
+            os.kill(chance.choice(there), signal.SIGKILL)
 
 
 async def make_accounts(service: AccountService, users: int, keys: int) -> list[Account]:

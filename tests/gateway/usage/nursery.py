@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -34,6 +35,7 @@ from tallygate.gateway.server.worker import run_worker
 from tallygate.gateway.settings import Settings
 
 GRACE = 10.0
+PAUSE = 0.1
 
 
 def main(file: Path, count: int) -> None:
@@ -59,6 +61,7 @@ def main(file: Path, count: int) -> None:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
             child = os.fork()
             if child == 0:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
                 run_worker(plan, [[listener]], lambda: None, signals=[signal.SIGTERM], parent=None)
@@ -70,8 +73,9 @@ def main(file: Path, count: int) -> None:
         except ChildProcessError:
             return
         children.discard(child)
-        if not stopping and os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
-            raise SystemExit(f"a worker ended by itself: {status}")
+        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+            # It could not start, because the database is away.
+            time.sleep(PAUSE)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.database import Database
 from tallygate.simulator import run_in_thread
-from tests.gateway.processes import served
+from tests.gateway.processes import Served, served
 from tests.gateway.usage.entries import positions
 from tests.gateway.usage.killing import check, held_and_spent, kill, make_accounts, nursery, settings, under_load
 
@@ -18,10 +18,10 @@ PAUSE = (0.02, 0.4)
 """Seconds between two kills: a worker may be about to start, or in the middle of everything."""
 
 
-@pytest.mark.parametrize("kills", [40])
 async def test_workers_that_are_killed_lose_no_call(
-    kills: int, database: Database, database_url: str, service: AccountService, tmp_path: Path
+    database: Database, database_url: str, service: AccountService, tmp_path: Path
 ) -> None:
+    kills = 40 if database.kind == "sqlite" else 15
     accounts = await make_accounts(service, users=2, keys=8)
     with run_in_thread() as simulator:
         with nursery(tmp_path, settings(database_url, tmp_path, simulator.url), workers=3) as running:
@@ -54,7 +54,7 @@ async def test_two_machines_write_to_one_database(postgresql_url: str, tmp_path:
         ):
             # Both serve the same users; each client keeps to one of the machines.
             async with under_load(one.port, accounts[::2]) as first, under_load(other.port, accounts[1::2]) as second:
-                await asyncio.gather(kill(one.workers, 10, PAUSE, 1), kill(other.workers, 10, PAUSE, 2))
+                await asyncio.gather(kill(one.workers, 6, PAUSE, 1), kill(other.workers, 6, PAUSE, 2))
     first.made |= second.made
     first.finished |= second.finished
     await check(database, first, accounts)
@@ -62,6 +62,11 @@ async def test_two_machines_write_to_one_database(postgresql_url: str, tmp_path:
     for directory in directories:
         assert held_and_spent(directory / "state")[0] == 0
     await database.close()
+
+
+def workers_of(running: Served) -> list[int]:
+    """Those that live just now; there may be none, for they are replaced after a pause."""
+    return [pid for pid in running.workers() if pid != running.process.pid]
 
 
 async def test_the_program_itself(sqlite_url: str, tmp_path: Path) -> None:
@@ -74,7 +79,7 @@ async def test_the_program_itself(sqlite_url: str, tmp_path: Path) -> None:
         prices = {model["name"]: model["price"] for model in made["providers"]["openai"]["models"]}
         with served(tmp_path, simulator.url, "--workers", "2", prices=prices, **more) as running:
             async with under_load(running.port, accounts) as load:
-                await kill(running.workers, 3, (0.2, 0.5))
+                await kill(lambda: workers_of(running), 3, (0.2, 0.5))
             running.process.terminate()
             status, _ = await asyncio.to_thread(running.end)
     assert status == 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.app import App
 from tallygate.gateway.database import Database
 from tallygate.gateway.settings import Settings
@@ -19,7 +20,8 @@ from tallygate.gateway.usage.entry import Entry, decode
 from tallygate.gateway.usage.ledger import Ledger
 from tallygate.simulator import Simulator
 from tests.gateway.apis import API, APIS
-from tests.gateway.usage.served import MASTER_KEY, cost_of, settings_for
+from tests.gateway.running import Page, parsed
+from tests.gateway.usage.served import MASTER_KEY, cost_of, make_account, settings_for
 
 CHAT, _, RESPONSES, EMBEDDINGS, MESSAGES, GEMINI = APIS
 ENDS = {
@@ -43,7 +45,7 @@ class Called:
         self.sent: list[tuple[dict[str, Any], int]] = []
         """Messages, and how many calls were in the queue when they were sent."""
 
-    async def ask(self, path: str, body: bytes, *, leave_after: bytes | None = None) -> None:
+    async def ask(self, path: str, body: bytes, *, leave_after: bytes | None = None, secret: str = MASTER_KEY) -> None:
         """One request. leave_after: the client goes away when it has seen this."""
         self.sent.clear()
         asked = asyncio.Event()
@@ -67,7 +69,7 @@ class Called:
 
         scope = {
             "type": "http", "method": "POST", "path": path, "query_string": query.encode(),
-            "headers": [(b"authorization", f"Bearer {MASTER_KEY}".encode())], "client": ("127.0.0.1", 1),
+            "headers": [(b"authorization", f"Bearer {secret}".encode())], "client": ("127.0.0.1", 1),
             "scheme": "http", "http_version": "1.1",
         }  # fmt: skip
         task = asyncio.create_task(self.app(scope, receive, send))  # type: ignore[arg-type]  # as a server does
@@ -303,3 +305,23 @@ async def test_a_full_queue_is_a_503_in_the_apis_own_shape(
         await running.ledger._flusher.flush()
         await running.ask(api.path("model-x", False), api.body("model-x", False))
         assert running.sent[0][0]["status"] == 200
+
+
+async def test_a_prepaid_users_calls_take_credits(database: Database, database_url: str, tmp_path: Path) -> None:
+    service = AccountService(database)
+    ann = await make_account(service, "ann", prepaid=True)
+    await service.grant(ann.user_id, 10**11)
+    bob = await make_account(service, "bob")
+    async with called(
+        database, database_url, tmp_path, "model-x", metrics={"identities": {"user_id": "raw"}}
+    ) as running:
+        body = CHAT.body("model-x", False)
+        await running.ask(CHAT.path("model-x", False), body, secret=ann.secret)
+        entry = running.entry()
+        await running.ask(CHAT.path("model-x", False), body, secret=bob.secret)
+        page = Page(parsed(running.app.tally.render().decode()))
+    assert (entry.key_id, entry.user_id) == (ann.key_id, ann.user_id)
+    assert entry.charged > 0
+    labels = {"provider": "openai", "model": "model-x", "user_id": ann.user_id}
+    assert page.total("tallygate_credits_used_total", **labels) == entry.charged / 10**11
+    assert page.total("tallygate_credits_used_total") == entry.charged / 10**11

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from tallygate.gateway.database.errors import DatabaseAway
 from tallygate.gateway.usage.writing import DELETED_AT_ONCE, PositionMoved, Writer
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ SLICE = 100
 takes."""
 LONGEST_PAUSE = 5.0
 """Seconds between two attempts while the database is away."""
-DRAIN_SECONDS = 4.0
-"""How long the end of a worker waits for its calls to be written."""
 DRAIN_PAUSE = 0.02
 DELETE_EVERY = 3600.0
 """Seconds between two looks for calls that are kept no longer."""
@@ -49,6 +46,7 @@ class Flusher:
         self._spool, self._database, self._settings, self._tally = spool, database, settings, tally
         self._lock = os.open(environment.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._elected = False
+        self._turn = asyncio.Lock()
         self._writer = Writer(database, spool.source)
         self._position: int | None = None
         """Up to where the queue is in the database; None when that must be asked."""
@@ -71,11 +69,8 @@ class Flusher:
         """See the calls that wait now into the database, whoever writes them; not for long, and not while it is
         away."""
         upto = self._spool.newest
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while (first := self._spool.first) is not None and first <= upto and time.monotonic() < deadline:
-            if await self.flush():
-                continue
-            if self._elected:
+        while (first := self._spool.first) is not None and first <= upto:
+            if await self.flush() or self._elected:
                 break
             await asyncio.sleep(DRAIN_PAUSE)
         left = self._spool.waiting
@@ -87,23 +82,23 @@ class Flusher:
         os.close(self._lock)
 
     async def flush(self) -> bool:
-        """Write what waits, if this is the worker that does; whether anything was written."""
+        """Write what waits, if this is the worker that does; whether all of it could be written."""
         if not self._elected and not self._elect():
             return False
-        wrote = False
-        try:
-            while await self._flush_batch():
-                wrote = True
-            await self._delete_old()
-        except DatabaseAway as problem:
-            self._note_away(problem)
-        except Exception as problem:
-            # A defect of ours must not end the writing: it is told once, and tried again.
-            self._note_away(problem)
-        else:
-            self._note_back()
-        self._show()
-        return wrote
+        async with self._turn:
+            try:
+                more = True
+                while more:
+                    more = await self._flush_batch()
+                await self._delete_old()
+                self._note_back()
+                return True
+            except Exception as problem:
+                # The database is away; or it is a defect of ours, which must not end the writing either.
+                self._note_away(problem)
+                return False
+            finally:
+                self._show()
 
     def _elect(self) -> bool:
         try:

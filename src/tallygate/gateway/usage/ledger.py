@@ -28,6 +28,8 @@ LOOK_EVERY = 64
 MOST_KEPT = 10_000
 """Calls that a worker holds in memory when the queue takes none: those that were being served, for new ones are
 refused."""
+DRAIN_SECONDS = 4.0
+"""How long the end of a worker waits for its calls to be written."""
 RETRY_AFTER = 5
 """Seconds after which a refused call may be tried again."""
 
@@ -63,12 +65,20 @@ class Ledger:
         if self._task is None:
             return
         self._stop.set()
-        await self._task
+        ending = asyncio.create_task(self._end(self._task))
         self._task = None
-        self._look()
-        await self._flusher.drain()
+        # Whatever is cut off here is found again at the next start.
+        _, unfinished = await asyncio.wait([ending], timeout=DRAIN_SECONDS)
+        if unfinished:
+            ending.cancel()
+            await asyncio.wait([ending])
         self._flusher.close()
         self._environment.close()
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        await task
+        self._look()
+        await self._flusher.drain()
 
     # As UsageLedger
 
