@@ -65,7 +65,7 @@ async def test_it_is_served(tmp_path: Path) -> None:
 
 
 @schema.parametrize()
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_is_asked_the_answer_is_as_the_document_says(case: Case[Any], admin: Admin) -> None:
     """No 500, no status, header or body but those that the document tells of."""
     case.call_and_validate(
