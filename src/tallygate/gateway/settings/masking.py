@@ -15,7 +15,8 @@ from tallygate.gateway.settings.problems import MASK
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Plain dictionaries, lists, text and numbers; every secret is ``********`` (of an address, its password), what is unset is left out."""
+    """Plain dictionaries, lists, text and numbers, less what is unset; every secret is ``********``, of an address its
+    password."""
     shown = _plain(settings)
     assert isinstance(shown, dict)
     return shown
