@@ -14,7 +14,9 @@ import pytest
 
 from tallygate.gateway.accounts.directory import Directory
 from tallygate.gateway.accounts.observing import Observer
+from tallygate.gateway.accounts.secrets import new_secret
 from tallygate.gateway.accounts.service import AccountService
+from tallygate.gateway.logs import Redaction
 from tallygate.pricing import UNITS_PER_USD
 from tallygate.simulator import Simulator
 from tests.gateway.apis import API, APIS
@@ -249,3 +251,9 @@ async def test_one_worker_of_a_machine_counts_and_another_goes_on_when_it_is_gon
         await second.turn()
         assert set(counted) == {"second"}
         await second.close()
+
+
+def test_a_key_in_a_log_line_is_masked() -> None:
+    secret = new_secret()
+    assert Redaction(()).text(f"sent {secret}, and again {secret}.") == "sent ********, and again ********."
+    assert Redaction(()).text(f"known as {secret[:9]}") == f"known as {secret[:9]}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from tallygate.gateway.database import Database, DatabaseAway, DatabaseError
 from tests.services.databases import new_database
@@ -139,6 +139,11 @@ async def test_a_server_that_goes_and_comes_back(postgres: PostgreSQL) -> None:
         await database.close()
 
 
+async def send_a_wrong_statement(database: Database) -> None:
+    async with database.reading() as connection:
+        await connection.execute(text("SELECT nothing FROM revisions WHERE name = :name"), {"name": "hunter2"})
+
+
 async def test_what_fails_for_its_own_reasons_stays_what_it_is(database_url: str) -> None:
     database = Database(database_url)
     await database.start()
@@ -154,6 +159,9 @@ async def test_what_fails_for_its_own_reasons_stays_what_it_is(database_url: str
         await write("UPDATE revisions SET value = 7", ZeroDivisionError())
     async with database.reading() as connection:
         assert (await connection.execute(text("SELECT value FROM revisions"))).scalar_one() == 0
+    with pytest.raises(DBAPIError) as raised:
+        await send_a_wrong_statement(database)
+    assert "hunter2" not in str(raised.value)
     await database.close()
 
 

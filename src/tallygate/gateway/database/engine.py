@@ -118,6 +118,8 @@ class Database:
 
 def open_engine(url: str, **options: Any) -> AsyncEngine:
     """An engine for a URL; connects when it is first used."""
+    # What a statement is about, such as the hash of a key, is in no error.
+    options["hide_parameters"] = True
     if url.startswith("sqlite:"):
         # Transactions are begun by the listener below, not by the driver, which would begin them late.
         arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "isolation_level": None}
@@ -127,9 +129,7 @@ def open_engine(url: str, **options: Any) -> AsyncEngine:
     migrating = options.get("poolclass") is NullPool
     arguments = {"timeout": CONNECT_SECONDS, "command_timeout": None if migrating else STATEMENT_SECONDS}
     # A connection that broke while it was idle is noticed before it is used.
-    return create_async_engine(
-        _asyncpg_url(url), connect_args=arguments, pool_pre_ping=not migrating, hide_parameters=True, **options
-    )
+    return create_async_engine(_asyncpg_url(url), connect_args=arguments, pool_pre_ping=not migrating, **options)
 
 
 def _asyncpg_url(url: str) -> str:
