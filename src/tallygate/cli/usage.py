@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import date
-from decimal import Decimal
-from typing import Any
 
+import msgspec
+
+from tallygate.cli.accounting import STATUSES
 from tallygate.cli.commands import FAILED, complain
+from tallygate.gateway.accounts.money import units_of, usd_of
 from tallygate.gateway.accounts.problems import AccountError
 from tallygate.gateway.accounts.service import AccountService
+from tallygate.gateway.admin.usage import told_report
 from tallygate.gateway.database import Database, DatabaseError
 from tallygate.gateway.settings import Settings
 from tallygate.gateway.state.environment import FILE, Environment, StateError
@@ -56,23 +57,19 @@ def report(
     user: str | None,
     as_json: bool,
 ) -> str:
-    """What to print; ends with status 1 and a line when there is nothing to be had."""
+    """What to print; ends with a line and the status of what is wrong when there is nothing to be had."""
     try:
         found = asyncio.run(fetch(settings, by, since, until, key, user))
-    except (DatabaseError, StateError, AccountError) as problem:
+    except AccountError as problem:
+        complain(str(problem), STATUSES[type(problem)])
+    except (DatabaseError, StateError) as problem:
         complain(str(problem), FAILED)
     return in_json(found) if as_json else in_table(found)
 
 
 def in_json(report: Report) -> str:
-    """One JSON document; money is text, exactly."""
-    document = {
-        "by": report.by,
-        "lines": [{"group": line.group, "name": line.name, **_values(line.totals)} for line in report.lines],
-        "total": _values(report.total),
-        "waiting": report.waiting,
-    }
-    return json.dumps(document, indent=2) + "\n"
+    """As the admin API tells it."""
+    return msgspec.json.format(msgspec.json.encode(told_report(report)), indent=2).decode() + "\n"
 
 
 def in_table(report: Report) -> str:
@@ -92,27 +89,16 @@ def in_table(report: Report) -> str:
     return text + "".join(f"{note}\n" for note in notes)
 
 
-def usd(amount: Decimal) -> str:
-    """Exactly, with at least two digits after the point."""
-    whole, _, rest = f"{amount:f}".partition(".")
-    return f"{whole}.{rest.rstrip('0').ljust(2, '0')}"
-
-
 def _title(by: By, line: Line) -> str:
     if by in ("key", "user"):
         return f"{line.name} {line.group}".strip() or MASTER_KEY
     return line.group
 
 
-def _values(totals: Totals) -> dict[str, Any]:
-    values = {**asdict(totals), "charged": totals.charged}
-    return {name: usd(value) if isinstance(value, Decimal) else value for name, value in values.items()}
-
-
 def _cells(totals: Totals) -> tuple[str, ...]:
     counts = (totals.calls, totals.failed, totals.cancelled, totals.input_tokens, totals.output_tokens)
     amounts = (totals.cost, totals.estimated_cost, totals.charged)
-    return (*map(str, counts), *map(usd, amounts))
+    return (*map(str, counts), *[usd_of(units_of(amount, "")) for amount in amounts])
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:

@@ -261,7 +261,7 @@ async def test_the_command_line(
     }  # fmt: skip
     assert json.loads(run.out) == {
         "by": "model",
-        "lines": [{"group": "gpt-4o-mini", "name": "", **totals}],
+        "lines": [{"group": "gpt-4o-mini", "name": "", "totals": totals}],
         "total": totals,
         "waiting": 1,
     }
@@ -270,7 +270,7 @@ async def test_the_command_line(
 def test_the_command_line_about_nobody(sqlite_url: str, tmp_path: Path) -> None:
     variables = {"TALLYGATE_ACCOUNTS__DATABASE_URL": sqlite_url}
     run = tallygate(tmp_path, "usage", "--user", "nobody", **variables)
-    assert (run.status, run.out) == (1, "")
+    assert (run.status, run.out) == (3, "")
     assert run.err.startswith('user: "nobody": ')
     assert len(run.err.splitlines()) == 1
 

@@ -110,9 +110,7 @@ class CallsQuery(Input):
 
 
 async def report_usage(asked: Asked) -> Report:
-    found = await asked.reports.report(**await _wanted(asked))
-    lines = [Line(line.group, line.name, _totals(line.totals)) for line in found.lines]
-    return Report(found.by, lines, _totals(found.total), found.waiting)
+    return told_report(await asked.reports.report(**await _wanted(asked)))
 
 
 async def list_calls(asked: Asked) -> Calls:
@@ -129,6 +127,12 @@ async def _wanted(asked: Asked) -> dict[str, Any]:
     if "user" in wanted:
         wanted["user_id"] = (await asked.accounts.user(wanted.pop("user"))).id
     return wanted
+
+
+def told_report(found: reports.Report) -> Report:
+    """A report, with money in USD."""
+    lines = [Line(line.group, line.name, _totals(line.totals)) for line in found.lines]
+    return Report(found.by, lines, _totals(found.total), found.waiting)
 
 
 def _totals(totals: reports.Totals) -> Totals:
