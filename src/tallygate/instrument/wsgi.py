@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tallygate.facts import HTTPRequest
 from tallygate.instrument.patching import Instrumentation, NotInstrumentable
 from tallygate.instrument.support.route_templates import UNMATCHED
+from tallygate.ledger.interface import ELAPSED
 from tallygate.record.classify import CLIENT_GONE, is_cancellation
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ class _Exchange:
     """One request and what is known of its answer."""
 
     __slots__ = (
-        "_activity", "_environ", "_middleware", "_over", "_recorder", "_start_response", "_status", "complete",
-        "content_length", "sent",
+        "_activity", "_environ", "_headers", "_middleware", "_over", "_recorder", "_start_response", "_status",
+        "_write", "complete", "sent",
     )  # fmt: skip
 
     def __init__(
@@ -107,22 +108,25 @@ class _Exchange:
         self._over = False
         self.sent: int | None = 0
         """Bytes of the body given to the server; None when it takes them from a file."""
-        self.content_length: int | None = None
+        self._headers: list[tuple[str, str]] = []
         self.complete = False
         """Whether the answer was taken to its end."""
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *problem: Any) -> Callable[[bytes], object]:
-        write = self._start_response(status, headers, *problem)
-        self._status = status[:3]
-        for name, value in headers:
+        self._write = self._start_response(status, headers, *problem)
+        self._status, self._headers = status[:3], headers
+        return self.write
+
+    def write(self, data: bytes) -> object:
+        """What the server gave to write with, of old; the bytes are counted."""
+        self.sent = (self.sent or 0) + len(data)
+        return self._write(data)
+
+    def _content_length(self) -> int | None:
+        for name, value in self._headers:
             if name.lower() == "content-length" and value.isdigit():
-                self.content_length = int(value)
-
-        def counting(data: bytes) -> object:
-            self.sent = (self.sent or 0) + len(data)
-            return write(data)
-
-        return counting
+                return int(value)
+        return None
 
     def watch(self, answer: Iterable[bytes]) -> Iterable[bytes]:
         """The answer for the server, as it was but for being watched."""
@@ -151,32 +155,28 @@ class _Exchange:
         if self._over:
             return
         self._over = True
-        seconds = self._activity.elapsed
-        self._activity.finish()
-        middleware, environ = self._middleware, self._environ
+        middleware, environ, recorder, activity = self._middleware, self._environ, self._recorder, self._activity
         try:
-            method = environ["REQUEST_METHOD"]
+            method, sent = environ["REQUEST_METHOD"], self.sent
             if not status:
-                began = self.complete or self.sent or method == "HEAD"
+                began = self.complete or sent or method == "HEAD"
                 status = (self._status or "500") if began else CLIENT_GONE
             route = middleware.route(environ)
-            if route not in middleware.exclude:
-                self._recorder.http_request(
-                    method=method,
-                    route=route,
-                    status_code=status,
-                    seconds=seconds,
-                    request_size=_told_size(environ),
-                    response_size=0 if method == "HEAD" else self.content_length if self.sent is None else self.sent,
-                )
+            if route in middleware.exclude:
+                activity.finish()
+                return
+            row = recorder.http_rows.get((method, route, status)) or recorder.http_row(method, route, status)
+            size = 0 if method == "HEAD" else self._content_length() if sent is None else sent
+            activity.finish(row, ELAPSED, _told_size(environ), size)
         except Exception as problem:
-            self._recorder.failed(HTTPRequest, problem)
+            recorder.failed(HTTPRequest, problem)
+            activity.finish()
 
 
 def _told_size(environ: WSGIEnvironment) -> int | None:
     """The size of the request's body; None when the client sends it in chunks without telling."""
-    told = environ.get("CONTENT_LENGTH") or ""
-    if told.isdigit():
+    told = environ.get("CONTENT_LENGTH")
+    if told and told.isdigit():
         return int(told)
     return None if "HTTP_TRANSFER_ENCODING" in environ else 0
 
