@@ -200,8 +200,10 @@ async def test_without_identities_nobody_is_named(tmp_path: Path) -> None:
 async def test_the_gauges_are_those_of_the_accounts(database_url: str, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     async with running(tmp_path, database_url, metrics={"identities": {"user_id": "raw"}}) as on:
-        ada = await on.accounts.create_user(name="Ada", trial_ends_at=now + timedelta(days=1), plan="trial")
-        await on.accounts.create_user(name="Bob", trial_ends_at=now - timedelta(days=1), plan="trial")
+        ada = await on.accounts.create_user(
+            name="Ada", trial_ends_at=now + timedelta(days=1), plan="trial", prepaid=True
+        )
+        await on.accounts.create_user(name="Bob", trial_ends_at=now - timedelta(days=1), plan="trial", prepaid=True)
         await on.accounts.create_user(name="Eve", billing_cycle="monthly", plan="pro")
         await on.accounts.create_user(name="Zoe", billing_cycle="monthly", plan="pro", status="inactive")
         for name in ("a", "b", "c", "d"):
@@ -211,6 +213,7 @@ async def test_the_gauges_are_those_of_the_accounts(database_url: str, tmp_path:
         await on.accounts.change_key((await on.accounts.keys(user="Eve")).items[0].id, expires_at=now)
         await on.accounts.grant("Ada", 25 * UNITS_PER_USD)
         await on.accounts.grant("Bob", UNITS_PER_USD // 2)
+        await on.accounts.grant("Eve", 7)
         observer = Observer(on.parts.database, tmp_path / "elsewhere", on.gateway.app.tally)
         await observer.count()
         page = on.gateway.page()
@@ -221,6 +224,13 @@ async def test_the_gauges_are_those_of_the_accounts(database_url: str, tmp_path:
         assert page.total("tallygate_subscriptions", plan_type="pro", billing_cycle="monthly") == 1
         assert page.total("tallygate_credit_balance", plan_type="trial", user_id="") == 25.5
         assert page.total("tallygate_credit_balance", plan_type="trial", user_id=ada.id) == 25
+        assert page.values("tallygate_credit_balance", plan_type="pro") == set()
+        told = on.gateway.page("gatewayz")
+        assert told.total("active_api_keys", status="active") == 3
+        assert told.total("trial_active", status="expired") == 1
+        assert told.total("subscription_count", plan_type="pro", billing_cycle="monthly") == 1
+        assert told.total("user_credit_balance", plan_type="trial", user_id="") == 25.5
+        assert told.total("database_query_duration_seconds_count", table="users") > 0
         # What is gone goes back to 0, and does not stay as it was.
         await on.accounts.change_user("Eve", billing_cycle=None, plan="free")
         await observer.count()

@@ -89,7 +89,8 @@ class Observer:
         subscriptions = dict.fromkeys(self._subscriptions, 0)
         balances = dict.fromkeys(self._plans, 0)
         for row in users:
-            balances[row.plan] = balances.get(row.plan, 0) + int(row.balance)
+            if row.prepaid:  # what others spend is no credit of theirs
+                balances[row.plan] = balances.get(row.plan, 0) + int(row.balance)
             if row.has_trial:
                 trials["expired" if row.trial_ended else "active"] += row.users
             if row.billing_cycle is not None:

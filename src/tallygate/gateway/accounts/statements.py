@@ -26,6 +26,7 @@ users_count = named(
     "accounts.users.count",
     select(
         users.c.plan,
+        users.c.prepaid,
         users.c.billing_cycle,
         (users.c.trial_ends_at.is_not(None)).label("has_trial"),
         (users.c.trial_ends_at <= bindparam("now")).label("trial_ended"),
@@ -33,12 +34,12 @@ users_count = named(
         func.sum(users.c.granted - users.c.spent).label("balance"),
     )
     .where(users.c.status == "active")
-    .group_by("plan", "billing_cycle", "has_trial", "trial_ended"),
+    .group_by("plan", "prepaid", "billing_cycle", "has_trial", "trial_ended"),
 )
 users_balances = named(
     "accounts.users.balances",
     select(users.c.id, users.c.plan, (users.c.granted - users.c.spent).label("balance"))
-    .where(users.c.status == "active", users.c.id > bindparam("after"))
+    .where(users.c.status == "active", users.c.prepaid, users.c.id > bindparam("after"))
     .order_by(users.c.id)
     .limit(bindparam("most")),
 )
