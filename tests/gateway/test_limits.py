@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,53 +15,18 @@ import pytest_asyncio
 from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types
-from structlog.testing import capture_logs
 
 from tallygate.gateway.database import Database
 from tallygate.simulator import Simulator
 from tests.gateway.apis import API, APIS
+from tests.gateway.limiting import CHAT, MODEL, Limited, call, limited, limits_of, minute, simulator
 from tests.gateway.provided import until
-from tests.gateway.running import Answer, Gateway, ask, gateway
-from tests.gateway.state.proxy import Proxy
-from tests.gateway.state.stores import stop_the_minute
+from tests.gateway.running import Gateway, ask, gateway
 from tests.gateway.usage.served import Accounted, accounted
-from tests.services.redis import Redis, redis_server
 
-__all__ = ["redis_server"]
+__all__ = ["limited", "minute", "simulator"]
 
-MODEL = "gpt-4o"
-CHAT = APIS[0]
-Limited = Callable[..., Awaitable[Gateway]]
 MESSAGES: Any = [{"role": "user", "content": "x"}]
-
-
-@pytest.fixture(autouse=True)
-def minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    stop_the_minute(monkeypatch)
-
-
-@pytest_asyncio.fixture
-async def simulator() -> AsyncIterator[Simulator]:
-    async with Simulator() as simulator:
-        yield simulator
-
-
-@pytest_asyncio.fixture
-async def limited(simulator: Simulator, tmp_path: Path) -> AsyncIterator[Limited]:
-    """Starts gateways without accounts."""
-    async with AsyncExitStack() as stack:
-
-        async def start(shared: Mapping[str, Any] | None = None, **rates: Any) -> Gateway:
-            bases = {"openai": f"{simulator.url}/v1", "anthropic": simulator.url, "gemini": simulator.url}
-            settings = {
-                "providers": {kind: {"kind": kind, "base_url": base} for kind, base in bases.items()},
-                "aliases": {"best": MODEL},
-                "rates": rates,
-                "shared": {"state_directory": str(tmp_path / "state"), **(shared or {})},
-            }
-            return await stack.enter_async_context(gateway(settings))
-
-        yield start
 
 
 @pytest_asyncio.fixture
@@ -74,15 +38,6 @@ async def accounts(tmp_path: Path) -> AsyncIterator[Accounted]:
     async with accounted(database, url, tmp_path, MODEL, rates={"key": {"requests_per_minute": 3}}) as running:
         yield running
     await database.close()
-
-
-async def call(running: Gateway, api: API = CHAT, model: str = MODEL, stream: bool = False) -> Answer:
-    return await ask(running.url + api.path(model, stream), api.body(model, stream))
-
-
-def limits_of(answer: Answer) -> dict[str, str]:
-    """What an answer says of limits."""
-    return {name: value for name, value in answer.headers.items() if "ratelimit" in name or name == "retry-after"}
 
 
 # Headers and errors
@@ -360,63 +315,6 @@ async def test_an_attempt_that_failed_gives_its_place_back(simulator: Simulator,
         assert (await call(running)).status == 200
         await running.settled()
         assert running.total("tallygate_rate_limited_total") == 0
-
-
-# The store is away
-
-
-@pytest.mark.parametrize("when_away", ["open", "closed"])
-async def test_a_store_that_is_away(limited: Limited, unused_tcp_port: int, when_away: str) -> None:
-    with capture_logs() as logs:
-        shared = {"url": f"redis://:secret@127.0.0.1:{unused_tcp_port}", "when_away": when_away}
-        running = await limited(shared, models={MODEL: {"requests_per_minute": 1}})
-        answers = [await call(running) for _ in range(3)]
-    page = running.page()
-    assert page.total("tallygate_store_failures_total", store="limits", operation="store") == 3
-    assert "secret" not in str(logs)
-    said = [entry["event"] for entry in logs if "limits" in entry["event"]]
-    if when_away == "open":
-        assert [answer.status for answer in answers] == [200, 200, 200]
-        assert said == ["shared store of limits is away", "limits cannot be kept; requests pass without limits"]
-    else:
-        assert [answer.status for answer in answers] == [503, 503, 503]
-        assert limits_of(answers[0]) == {"retry-after": "1"}
-        assert json.loads(answers[0].body)["error"] == {
-            "message": "the gateway cannot look at rate limits and credits, because their store is away; "
-            "try again later",
-            "type": "server_error",
-            "param": None,
-            "code": "gateway_unavailable",
-        }
-        assert said == ["shared store of limits is away", "limits cannot be kept; requests are refused"]
-
-
-@pytest.mark.xdist_group("redis")
-async def test_two_gateways_share_a_server_and_both_get_over_its_loss(
-    limited: Limited, redis_server: Redis, unused_tcp_port: int
-) -> None:
-    between = Proxy(redis_server.socket)
-    server = await asyncio.start_server(between.serve, "127.0.0.1", unused_tcp_port)
-    shared = {"url": f"redis://127.0.0.1:{unused_tcp_port}/9", "timeout_seconds": 5.0}
-    name = f"model-{unused_tcp_port}"
-    first = await limited(shared, models={name: {"requests_per_minute": 3}})
-    second = await limited(shared, models={name: {"requests_per_minute": 3}})
-    assert [(await call(one, model=name)).status for one in (first, second, first)] == [200, 200, 200]
-    assert [(await call(one, model=name)).status for one in (first, second)] == [429, 429]
-    server.close()
-    await between.end()
-    async with asyncio.timeout(10):
-        while (await call(first, model=name)).status != 200:
-            pass
-    assert first.total("tallygate_store_failures_total", store="limits") == 1
-    server = await asyncio.start_server(between.serve, "127.0.0.1", unused_tcp_port)
-    async with asyncio.timeout(20):
-        while (await call(first, model=name)).status != 429:
-            pass
-        while (await call(second, model=name)).status != 429:
-            pass
-    server.close()
-    await between.end()
 
 
 # Zeros
