@@ -194,6 +194,20 @@ async def test_streams_settle_at_their_end_and_hold_until_then(run: Run) -> None
     assert await purse(running.gateway, whose) == (sum(entry.charged for entry in entries), 0)
 
 
+async def test_what_the_dearest_deployment_would_take_is_held(run: Run) -> None:
+    listed = [{"name": MODEL, "price": {"input": "1.5", "output": "6"}}]
+    listed.append({"name": "dear", "price": {"input": "15", "output": "60"}})
+    running = await run(models={MODEL: {"deployments": [{"provider": "openai"}], "fallbacks": ["dear"]}}, listed=listed)
+    dearest = 10 * reservation(CHAT, MODEL)
+    poorer = await prepaid(running, "poorer", dearest - 1)
+    assert (await running.ask(poorer, CHAT, MODEL)).status == 402
+    account = await prepaid(running, "u", dearest)
+    answer = await running.ask(account, CHAT, MODEL)
+    assert answer.status == 200
+    await running.gateway.settled()
+    assert await purse(running.gateway, Purse("user", account.user_id)) == (spent_by(answer.body), 0)
+
+
 async def test_what_costs_nothing_is_not_charged(run: Run) -> None:
     running = await run()
     account = await prepaid(running, "u", 1)

@@ -74,7 +74,7 @@ async def make_account(service: AccountService, name: str, **given: Any) -> Acco
 
 def settings_for(url: str, directory: Path, simulator: str, *models: str, **more: Any) -> dict[str, Any]:
     """Settings of a gateway with accounts in front of the simulator."""
-    listed = [{"name": model, "price": PRICE} for model in models]
+    listed = more.pop("listed", None) or [{"name": model, "price": PRICE} for model in models]
     kinds = {"openai": f"{simulator}/v1", "anthropic": simulator, "gemini": simulator}
     return {
         "server": {"master_key": MASTER_KEY, **more.pop("server", {})},

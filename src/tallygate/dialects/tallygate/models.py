@@ -26,7 +26,13 @@ CALL_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 FIRST_TOKEN_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 TOKEN_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5)
 PAUSE_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-RETRIED = ("provider_rate_limit", "provider_overloaded", "provider_server_error", "provider_timeout", "provider_network")
+RETRIED = (
+    "provider_rate_limit",
+    "provider_overloaded",
+    "provider_server_error",
+    "provider_timeout",
+    "provider_network",
+)
 """Reasons of retries that are shown at 0 before they happen."""
 TOKENS_PER_SECOND = (1, 5, 10, 25, 50, 75, 100, 150, 200, 300, 500, 1000)
 OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1)

@@ -242,12 +242,17 @@ class Limits:
         return -(-len(exchange.body) // BYTES_PER_TOKEN), output
 
     def _reservation(self, exchange: Exchange) -> int:
-        """What that may cost, in units of 10^-11 USD; a model without a price costs nothing."""
-        deployment = exchange.deployment
+        """What that may cost at the dearest deployment that may answer, in units of 10^-11 USD.
+
+        A model without a price costs nothing.
+        """
+        deployment, target = exchange.deployment, exchange.target
         if deployment is None:
             return 0
-        price = self._tally.prices.price_of(deployment.provider.name, deployment.label)
-        return 0 if price is None else min(price.cost(*self._estimate(exchange)), MOST_RESERVED)
+        may_answer = target.all_deployments if target is not None and target.has_choice else (deployment,)
+        prices = [self._tally.prices.price_of(one.provider.name, one.label) for one in may_answer]
+        tokens = self._estimate(exchange)
+        return min(max(0 if price is None else price.cost(*tokens) for price in prices), MOST_RESERVED)
 
     def _show_zeros(self, owners: Sequence[str]) -> None:
         """So that "nothing was refused" is a 0 to be seen, and not the want of a series."""

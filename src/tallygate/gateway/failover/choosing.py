@@ -37,6 +37,11 @@ class Target:
         self.fallbacks = tuple(targets)
         self.has_choice = len(self.places) > 1 or bool(targets)
 
+    @property
+    def all_deployments(self) -> list[Deployment]:
+        """Whoever may answer: its own, and those of its fallbacks."""
+        return [place.deployment for target in (self, *self.fallbacks) for place in target.places]
+
     def first(self, clock: Callable[[], float]) -> Deployment:
         """Whose turn it is; when none is in service, the first, which the dispatch will look at again."""
         if len(self.places) == 1:
