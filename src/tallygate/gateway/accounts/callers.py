@@ -30,9 +30,9 @@ class Use(StrEnum):
 class Entry:
     """What a worker knows of a key."""
 
-    __slots__ = ("again_at", "asked", "caller", "ends_as", "ends_at", "loaded_at")
+    __slots__ = ("again_at", "asked", "caller", "ends_as", "ends_at")
 
-    def __init__(self, caller: Caller, ends_at: float, ends_as: Use, again_at: float, loaded_at: float) -> None:
+    def __init__(self, caller: Caller, ends_at: float, ends_as: Use, again_at: float) -> None:
         self.caller = caller
         self.ends_at = ends_at
         """When it works no longer, by the monotonic clock."""
@@ -40,14 +40,13 @@ class Entry:
         """And why."""
         self.again_at = again_at
         """When to look again, by the monotonic clock."""
-        self.loaded_at = loaded_at
         self.asked = False
         """Whether somebody is looking again already."""
 
 
 def entry_of(row: Row[Any], seconds: float) -> Entry:
     """A row of ``callers_find``. seconds: after which to look again."""
-    loaded_at, now = monotonic(), datetime.now(UTC)
+    ticks, now = monotonic(), datetime.now(UTC)
     ends: list[tuple[float, Use]] = [(inf, Use.SUCCESS)]
     if row.status != "active":
         ends.append((-inf, Use.INACTIVE))
@@ -59,9 +58,9 @@ def entry_of(row: Row[Any], seconds: float) -> Entry:
         (row.user_trial_ends_at, Use.TRIAL_ENDED),
     ):
         if moment is not None:
-            ends.append((loaded_at + (moment - now).total_seconds(), word))
+            ends.append((ticks + (moment - now).total_seconds(), word))
     ends_at, ends_as = min(ends, key=lambda end: end[0])
-    return Entry(_caller(row), ends_at, ends_as, loaded_at + seconds, loaded_at)
+    return Entry(_caller(row), ends_at, ends_as, ticks + seconds)
 
 
 def _caller(row: Row[Any]) -> Caller:

@@ -59,15 +59,20 @@ class Loader(Generic[V]):
                 self._loading = {}
         finally:
             self._rounds = None
-            for future in (*self._loading.values(), *self._waiting.values()):
-                future.cancel()
-            self._loading, self._waiting = {}, {}
+            self._give_up()
 
     async def close(self) -> None:
         """End. Who still waits is cancelled."""
         if self._rounds is not None:
             self._rounds.cancel()
             await asyncio.wait([self._rounds])
+        # The task may not have begun.
+        self._give_up()
+
+    def _give_up(self) -> None:
+        for future in (*self._loading.values(), *self._waiting.values()):
+            future.cancel()
+        self._loading, self._waiting = {}, {}
 
 
 def _seen(future: asyncio.Future[V | None]) -> None:
