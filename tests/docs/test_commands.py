@@ -68,6 +68,7 @@ def test_all_commands_are_known() -> None:
         ("docs/simulator.md", "tallygate simulate --port 4010"),
         *[("docs/accounts.md", *commands(snippet)) for snippet in of_page("docs/accounts.md")],  # see test_accounts
         *[("docs/admin-api.md", *commands(snippet)) for snippet in of_page("docs/admin-api.md")],  # see test_admin_api
+        *[("docs/usage.md", *commands(snippet)) for snippet in of_page("docs/usage.md")],  # see test_usage
     }
 
 

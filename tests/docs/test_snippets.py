@@ -15,8 +15,8 @@ from tallygate.gateway.settings import Settings, load
 from tests.docs.pages import ROOT, Snippet, snippets, written_in
 from tests.gateway.certificates import Authority
 
-HANDLED = {"python", "toml", "yaml", "bash", "text", "json"}
-"""Languages of which every block is tested, here or in test_commands."""
+HANDLED = {"python", "toml", "yaml", "bash", "text", "json", "sql"}
+"""Languages of which every block is tested, here, in test_commands, or in the test of its page."""
 SECRETS = {
     "TALLYGATE_KEY": "master-key",
     "OPENAI_API_KEY": "sk-of-openai",
