@@ -8,13 +8,14 @@ CPU per request is read from /proc, so it does not depend on which side saturate
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.gateway import full, plain, scaling
+from benchmarks.gateway import full, plain, scaling, services
 from benchmarks.gateway.load import write_script
 from benchmarks.gateway.servers import litellm, simulator, tallygate
 
@@ -26,11 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; unset: all")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--no-litellm", action="store_true")
+    parser.add_argument("--realtime", action="store_true", help="go before all else that the machine does (as root)")
     options = parser.parse_args(arguments)
     if unknown := set(options.sections) - set(SECTIONS):
         parser.error(f"no section is called {', '.join(unknown)}")
     if shutil.which("wrk") is None:
         raise SystemExit("the load generator is missing: apt-get install wrk")
+    if options.realtime:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(services.REALTIME + 1))  # servers and load inherit it
     seconds = 3 if options.quick else 8
     sections = options.sections or SECTIONS
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

@@ -17,7 +17,7 @@ from tallygate.simulator import Simulator
 from tests.gateway.processes import Served, served
 from tests.gateway.running import Page, parsed
 
-ADMIN_KEY = "admin-key-of-the-cluster"
+ADMIN_KEY = "admin-key-of-the-cluster-0123456789abcdef"
 CACHE_SECONDS = 0.5
 """How long a worker trusts what it read of a key, at most."""
 PATIENCE = 30.0
