@@ -87,6 +87,17 @@ def test_metrics_that_are_off_and_no_master_key(capsys: pytest.CaptureFixture[st
     assert listening["url"] == "http://127.0.0.1:4000"
 
 
+def test_metrics_that_nobody_may_read(capsys: pytest.CaptureFixture[str]) -> None:
+    configured = settings(server={}, accounts={"enabled": True})
+    configure_logging(configured)
+    log_start(configured, [("127.0.0.1", 4000)])
+    assert told(capsys)[1] == {
+        "level": "WARNING",
+        "msg": "callers need keys and nobody has one for the metrics: they cannot be read",
+        "mend": "set metrics.secret, or metrics.listener to have them on a port of their own",
+    }
+
+
 def test_metrics_on_their_own_listener(capsys: pytest.CaptureFixture[str]) -> None:
     configured = settings(metrics={"listener": {"host": "::1", "port": 0}, "endpoint": "/m"})
     configure_logging(configured)

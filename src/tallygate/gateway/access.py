@@ -21,10 +21,14 @@ WRONG = "invalid API key"
 class Access:
     """Compares what a request presents with the configured keys, in constant time. Admins may read the metrics too."""
 
-    def __init__(self, master_key: str | None, metrics_secret: str | None, admin_key: str | None = None) -> None:
+    def __init__(
+        self, master_key: str | None, metrics_secret: str | None, admin_key: str | None = None, *, closed: bool = False
+    ) -> None:
+        """closed: without any of these nobody may read the metrics, rather than everybody."""
         self._master_key = master_key.encode() if master_key else None
         scrapers = (metrics_secret, master_key, admin_key)
         self._scrape_keys = tuple(key.encode() for key in scrapers if key)
+        self._closed = closed
 
     def check(self, headers: dict[bytes, bytes], query: bytes) -> None:
         """Let a request pass or raise Refusal(401). Gemini's clients may put the key into the query."""
@@ -45,7 +49,7 @@ class Access:
     @property
     def scrape_check(self) -> Callable[[str | None], bool] | None:
         """Whether an Authorization header may read the metrics; None when everybody may."""
-        return self._may_scrape if self._scrape_keys else None
+        return self._may_scrape if self._scrape_keys or self._closed else None
 
     def _may_scrape(self, authorization: str | None) -> bool:
         scheme, _, token = (authorization or "").partition(" ")

@@ -90,6 +90,12 @@ def log_start(settings: Settings, bound: Sequence[tuple[str, int]]) -> None:
             "no master key is set: whoever reaches this address can use the providers",
             mend="set TALLYGATE_MASTER_KEY, or server.master_key in the file",
         )
+    keys = (settings.server.master_key, settings.accounts.admin_key, metrics.secret)
+    if metrics.enabled and metrics.listener is None and settings.accounts.enabled and not any(keys):
+        log.warning(
+            "callers need keys and nobody has one for the metrics: they cannot be read",
+            mend="set metrics.secret, or metrics.listener to have them on a port of their own",
+        )
     log.info(
         "gateway is listening",
         url=url_of(*bound[0], tls=settings.server.tls is not None),

@@ -99,7 +99,11 @@ def put_together(settings: Settings, tally: Tally) -> Parts:
     failover.seed(router.deployments, router.targets)
     services: list[Service] = []
     admin_key = settings.accounts.admin_key if settings.accounts.enabled else None
-    access = Access(*[key.get_secret_value() if key else None for key in (master_key, secret, admin_key)])
+    access = Access(
+        *[key.get_secret_value() if key else None for key in (master_key, secret, admin_key)],
+        # Where callers need keys of their own, the metrics on their port are not for everybody.
+        closed=settings.accounts.enabled and settings.metrics.listener is None,
+    )
     database = directory = usage = None
     if settings.accounts.enabled:
         # Imported where they are used: a gateway without accounts does without a database's modules.

@@ -160,6 +160,14 @@ async def test_who_may_read_the_metrics(tmp_path: Path, key: str) -> None:
             assert (await ask(f"{gateway.url}/metrics", headers=shown, method="GET")).status == status
 
 
+async def test_metrics_without_a_key_of_their_own_are_for_nobody(tmp_path: Path) -> None:
+    accounts = {"enabled": True, "database_url": f"sqlite:///{tmp_path / 'a.db'}"}
+    shared = {"state_directory": tmp_path}
+    async with provided({"accounts": accounts, "shared": shared}) as (gateway, _):
+        for shown in ({}, {"x-api-key": "tg-1"}, {"Authorization": "Bearer "}):
+            assert (await ask(f"{gateway.url}/metrics", headers=shown, method="GET")).status == 401
+
+
 async def test_identities_are_on_every_fact_of_a_call(tmp_path: Path) -> None:
     async with running(tmp_path, metrics={"identities": {"user_id": "raw", "api_key_id": "raw"}}) as on:
         ids = []
