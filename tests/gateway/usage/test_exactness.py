@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from tallygate.gateway.database import Database
-from tests.gateway.apis import APIS
 from tests.gateway.test_truth import BROKEN, FINE, REFUSED, WAYS, model_name
 from tests.gateway.usage.served import MASTER_KEY, Account, accounted, cost_of
 
 TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
-MODELS = [model_name(behaviour) for behaviour in (*FINE, *REFUSED, *BROKEN)]
+ELSEWHERE = ("stall", "slow_headers", "huge_chunks")
+"""What takes a time-out to end, or keeps the one event loop here busy for long, is in test_settling."""
+MODELS = [model_name(behaviour) for behaviour in (*FINE, *REFUSED, *BROKEN) if behaviour not in ELSEWHERE]
 AT_ONCE = 8
+PATIENT = {"upstream_first_byte_seconds": 60, "stream_idle_seconds": 60}
 
 
 async def test_totals_are_those_of_the_metrics_and_of_the_provider(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
-    async with accounted(database, database_url, tmp_path, *MODELS) as running:
+    async with accounted(database, database_url, tmp_path, *MODELS, limits=PATIENT) as running:
         accounts = [await running.account("ann"), await running.account("bob"), Account("", "", MASTER_KEY)]
         turns = asyncio.Semaphore(AT_ONCE)
         asked: Counter[tuple[str, str, str]] = Counter()
@@ -35,6 +34,9 @@ async def test_totals_are_those_of_the_metrics_and_of_the_provider(
             async with turns:
                 await running.ask(account, api, model, stream, usage=asks_usage if number % 2 else None)
 
+        for number in range(3):
+            # While nothing else happens, so that the keys are known.
+            await one(number, MODELS[0], 0)
         calls = [(model, way) for model in MODELS for way in range(len(WAYS))]
         await asyncio.gather(*[one(number, *what) for number, what in enumerate(calls)])
         entries = await running.written()
@@ -52,7 +54,7 @@ async def test_totals_are_those_of_the_metrics_and_of_the_provider(
             assert counted == sum(group[f"{kind}_tokens"] for group in sent), (model, kind)
         cost = sum(entry.cost for entry in mine)
         assert cost == round(page.total("tallygate_llm_cost_usd_total", model=model) * 10**11), model
-        assert len(mine) == len(WAYS) == sum(group["requests"] for group in sent)
+        assert len(mine) == sum(group["requests"] for group in sent)
         assert sum(entry.reported for entry in mine) == sum(group["reported_usage"] for group in sent), model
     for outcome in ("completed", "failed", "cancelled"):
         counted = sum(entry.outcome == outcome for entry in entries)
@@ -66,22 +68,20 @@ async def test_totals_are_those_of_the_metrics_and_of_the_provider(
     assert page.total("tallygate_dropped_observations_total") == 0
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
-async def test_one_call(api: Any, stream: bool, database_url: str, database: Database, tmp_path: Path) -> None:
-    if stream and not api.streams:
-        stream = False
-    async with accounted(database, database_url, tmp_path, "model-x+cached") as running:
+async def test_each_call_is_told_in_full(database_url: str, database: Database, tmp_path: Path) -> None:
+    model = "model-x+cached"
+    async with accounted(database, database_url, tmp_path, model, limits=PATIENT) as running:
         account = await running.account("ann")
-        answer = await running.ask(account, api, "model-x+cached", stream)
-        assert answer.status == 200
-        (entry,) = await running.written()
-        told = running.simulator.served()["totals"]
-    assert entry._replace(time=0) == (
-        0, account.key_id, account.user_id, api.provider, "model-x+cached", api.operation, int(stream), "completed",
-        "", 1, 1, told["input_tokens"], told["output_tokens"], told["cache_read_tokens"], told["cache_write_tokens"], 0,
-        cost_of(
-            told["input_tokens"], told["output_tokens"], told["cache_read_tokens"], told["cache_write_tokens"]
-        ),
-        0, 0, 0,
-    )  # fmt: skip
+        expected = []
+        for api, stream in WAYS:
+            running.simulator.reset()
+            answer = await running.ask(account, api, model, stream)
+            assert answer.status == 200
+            told = running.simulator.served()["totals"]
+            tokens = [told[f"{kind}_tokens"] for kind in TOKENS]
+            expected.append(
+                (0, account.key_id, account.user_id, api.provider, model, api.operation, int(stream), "completed", "",
+                 1, 1, *tokens, cost_of(*tokens[:4]), 0, 0, 0)
+            )  # fmt: skip
+        entries = await running.written()
+    assert [entry._replace(time=0) for entry in entries] == expected
