@@ -129,7 +129,7 @@ async def stream_load(server: Server, connections: int, seconds: float) -> list[
 
 def line(name: str, *cells: str) -> None:
     """A line of a table."""
-    print(f"{name:<30}" + "".join(f"{cell:>15}" for cell in cells), flush=True)
+    print(f"{name:<30}" + "".join(f" {cell:>14}" for cell in cells), flush=True)
 
 
 def gate(what: str, value: float, limit: float, *, at_most: bool) -> None:
