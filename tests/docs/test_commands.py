@@ -69,6 +69,9 @@ def test_all_commands_are_known() -> None:
         *[("docs/accounts.md", *commands(snippet)) for snippet in of_page("docs/accounts.md")],  # see test_accounts
         *[("docs/admin-api.md", *commands(snippet)) for snippet in of_page("docs/admin-api.md")],  # see test_admin_api
         *[("docs/usage.md", *commands(snippet)) for snippet in of_page("docs/usage.md")],  # see test_usage
+        *[("docs/cache.md", *commands(snippet)) for snippet in of_page("docs/cache.md")],  # see below
+        # These want a Docker engine or a cluster; see tests/deploy for what they start.
+        *[("deploy/README.md", *commands(snippet)) for snippet in of_page("deploy/README.md")],
     }
 
 
@@ -83,6 +86,27 @@ def test_the_scripts_that_contributors_are_told_of_are_there() -> None:
     told = {line.split()[0] for line in listed.text.splitlines()}
     assert told == {f"scripts/{path.name}" for path in (ROOT / "scripts").iterdir() if path.name != "environment"}
     assert all(os.access(ROOT / script, os.X_OK) for script in told)
+
+
+def test_the_second_answer_is_kept(tmp_path: Path) -> None:
+    (curl,) = of_page("docs/cache.md")
+    with (
+        run_in_thread() as provider,
+        running(
+            "tallygate serve",
+            tmp_path,
+            OPENAI_API_KEY="sk-any",
+            OPENAI_BASE_URL=f"{provider.url}/v1",
+            TALLYGATE_SERVER__PORT="0",
+        ) as gateway,
+    ):
+        entries = (json.loads(line) for line in lines(gateway.stderr))
+        url = next(entry["url"] for entry in entries if entry["msg"] == "gateway is listening")
+        asked = ["bash", "-euc", curl.text.replace(f"http://{DEFAULT}", url)]
+        for told in ("miss", "hit"):
+            answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+            assert answer.startswith("HTTP/1.1 200")
+            assert f"x-tallygate-cache: {told}\n" in answer.replace("\r", "")
 
 
 def test_the_front_page_from_key_to_metrics(tmp_path: Path) -> None:

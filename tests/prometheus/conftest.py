@@ -68,6 +68,7 @@ def settings(simulator: str) -> dict[str, object]:
         "server": {"master_key": MASTER},
         "metrics": {"secret": SECRET, "labels": ["cost-centre"]},
         "providers": listed,
+        "failover": {"breaker_failures": 0},  # every call is to reach its provider
         "dimensions": {"route": {"values": ROUTES}, "cost-centre": {"values": ["one"]}},
     }
 
@@ -77,7 +78,7 @@ async def load_until_scraped(load: Load, running: Gateway, server: Prometheus) -
     before = {job: await server.scrapes(job) for job in JOBS}
     for _ in range(MOST_ROUNDS):
         await load.round()
-        # The gateway has no cache of its own: a program that has one would tell its tally like this.
+        # This gateway keeps no answers: a program with a cache of its own would tell its tally like this.
         for hit in (True, True, True, False):
             running.app.tally.cache_lookup("answers", hit=hit, route=ROUTES[0])
         scrapes = [await server.scrapes(job) - before[job] for job in JOBS]

@@ -91,7 +91,9 @@ def test_any_value_in_any_argument(tally: Tally, name: str) -> None:
             use(result, value)
             again = getattr(tally, name)(*positional, **named).start()
             finish = again.finish if hasattr(again, "finish") else again.miss
-            finish(*[value] * len(inspect.signature(finish).parameters))
+            taken = inspect.signature(finish).parameters.values()
+            by_name = {one.name: value for one in taken if one.kind is one.KEYWORD_ONLY}
+            finish(*[value] * (len(taken) - len(by_name)), **by_name)
     tally.render()
 
 
