@@ -178,11 +178,12 @@ class Limits:
         if isinstance(answer, Refused):
             return self._refuse(exchange, answer, [*of_windows, *of_holds], [*windows, *holds], day)
         if of_windows:
-            gauges = self._gauges
-            if gauges:
-                for limit, state in zip(of_windows, answer.windows, strict=True):
-                    if (gauge := gauges.get((limit.owner, limit.kind))) is not None:
-                        gauge.set(0, state.remaining)
+            gauges = plan.gauges
+            if gauges is None:
+                gauges = plan.gauges = [self._gauges.get((limit.owner, limit.kind)) for limit in of_windows]
+            for gauge, state in zip(gauges, answer.windows, strict=True):
+                if gauge is not None:
+                    gauge.set(0, state.remaining)
             if of_windows[0].owner != "provider":
                 exchange.more_headers += telling.headers(of_windows, answer.windows, exchange.route.kind, self._clock())
         return Taken(answer, counted, holds)

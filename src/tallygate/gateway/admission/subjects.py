@@ -12,6 +12,7 @@ from tallygate.gateway.state.rates import PerMinute
 if TYPE_CHECKING:
     from tallygate.gateway.caller import Allowance, Caller
     from tallygate.gateway.settings.rates import AllowanceSettings, RateSettings
+    from tallygate.ledger.interface import Row
 
 DAY: Final = 86400
 """Seconds."""
@@ -71,7 +72,7 @@ class Subject:
 class Plan:
     """What is asked of some subjects together, prepared once: requests differ only in their tokens and money."""
 
-    __slots__ = ("holds", "of_holds", "of_windows", "tokens", "windows")
+    __slots__ = ("gauges", "holds", "of_holds", "of_windows", "tokens", "windows")
 
     def __init__(self, subjects: Sequence[Subject], *, tokens: bool) -> None:
         """tokens: whether limits of tokens are asked, too."""
@@ -79,6 +80,8 @@ class Plan:
         self.of_windows: list[Limit] = []
         self.tokens: list[int] = []
         """Places among ``windows`` of those of tokens."""
+        self.gauges: list[Row | None] | None = None
+        """What shows how much of each window is left; kept for ``Limits``."""
         self.holds: list[HoldAsk] = []
         self.of_holds: list[Limit] = []
         for subject in subjects:
