@@ -74,12 +74,14 @@ class Recording:
     one call of the ledger; the facts are the same as those of a rough one.
     """
 
-    __slots__ = ("_dimensions", "_enabled", "_identified", "_known", "_tally", "in_flight")
+    __slots__ = ("_dimensions", "_enabled", "_identified", "_known", "_tally", "_told", "in_flight")
 
     def __init__(self, tally: Tally, dimensions: HeaderDimensions | None = None) -> None:
         """dimensions: read from requests' headers, if any are configured."""
         self._tally, self._dimensions, self._enabled = tally, dimensions, tally.enabled
         self._identified = tally.identities is not None
+        self._told = dimensions is not None or self._identified
+        """Whether requests may tell dimensions of their calls."""
         self._known: dict[Labels, Batch] = {}
         self.in_flight: Callable[[int, int], None] = tally.tables[HTTPInFlight].row().add if tally.enabled else _nothing
         """Counts the requests being served: ``in_flight(NOW, 1)`` as one begins, ``in_flight(NOW, -1)`` at its end."""
@@ -92,10 +94,7 @@ class Recording:
         batch = exchange.batch = known.get(exchange.route.template) or self._learn(exchange.route, deployment, head)
         if batch is None:
             return NO_CALL
-        dimensions = None if self._dimensions is None else self._dimensions.read(exchange.headers)
-        if self._identified:
-            dimensions = {**(dimensions or {}), **_identities(exchange)}
-        if not dimensions:
+        if not self._told or not (dimensions := self._dimensions_of(exchange)):
             return batch.start()  # type: ignore[return-value]  # of the kind that its form makes
         wire = exchange.route.wire
         assert wire is not None
@@ -107,6 +106,11 @@ class Recording:
             stream=head.stream,
             **dimensions,
         ).start()
+
+    def _dimensions_of(self, exchange: Exchange) -> dict[str, str]:
+        """What the request's headers and its caller tell."""
+        dimensions = {} if self._dimensions is None else self._dimensions.read(exchange.headers)
+        return {**dimensions, **_identities(exchange)} if self._identified else dimensions
 
     def record(self, exchange: Exchange) -> None:
         """A request has ended just now."""
