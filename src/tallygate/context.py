@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from contextvars import ContextVar, Token
 from types import TracebackType
+from typing import ClassVar
 
 from tallygate import identities
 
@@ -28,6 +29,9 @@ class context:
     """
 
     __slots__ = ("_dimensions", "_identities", "_identities_token", "_token")
+
+    entered: ClassVar[bool] = False
+    """Whether this process ever was in such a block: as long as it was not, nobody need look."""
 
     def __init__(
         self,
@@ -66,6 +70,8 @@ class context:
             self._identities = tuple([(name, value) for name, value in known if value is not None])
 
     def __enter__(self) -> None:
+        if not context.entered:
+            context.entered = True
         outer = current.get()
         both = tuple({**dict(outer), **dict(self._dimensions)}.items()) if outer else self._dimensions
         self._token = current.set(both)

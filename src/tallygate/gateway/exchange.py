@@ -58,6 +58,7 @@ class Exchange:
         "started_at",
         "status",
         "target",
+        "traced",
         "trail",
         "upstream_status",
         "waited",
@@ -92,6 +93,8 @@ class Exchange:
         """HTTP status sent to the client; 0 before the answer has begun."""
         self.upstream_status = 0
         """HTTP status of the provider's reply; 0 before there is one."""
+        self.traced = False
+        """Whether the caller told of a trace."""
         self.outcome = "completed"
         self.error_type = ""
         self.received = 0

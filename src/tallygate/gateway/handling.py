@@ -23,6 +23,7 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
     """Serve a request and record it. Raises CutConnection when its answer has begun and cannot be finished."""
     parts.recording.in_flight(NOW, 1)
     if b"traceparent" in exchange.headers:
+        exchange.traced = True
         note_caller_span(exchange.headers[b"traceparent"])
     try:
         await serve(parts, exchange)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from tallygate.context import context
 from tallygate.errors import ErrorType
 from tallygate.facts import GatewayPhase, HTTPInFlight, HTTPRequest, LLMCall
 from tallygate.gateway.phases import SMOOTH, record_phases
+from tallygate.gateway.trace_context import caller_span
 from tallygate.record.measures import (
     CACHE_READ_TOKENS,
     CACHE_WRITE_TOKENS,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 Labels = tuple[str, str, str, bool]
 """Provider, model, the gateway's path and whether it streams: what a call's rows hang on, unless headers or a context
 tell more."""
+
+Batches = tuple["Batch", "Batch"]
+"""How such requests are recorded: without a look for contexts and traces, and with one."""
 
 CLIENT_GONE = 499
 """The status by which the field knows a client that left before its answer."""
@@ -74,7 +79,7 @@ class Recording:
     one call of the ledger; the facts are the same as those of a rough one.
     """
 
-    __slots__ = ("_dimensions", "_enabled", "_identified", "_known", "_tally", "_told", "in_flight")
+    __slots__ = ("_dimensions", "_enabled", "_identified", "_known", "_tally", "_told", "_traces", "in_flight")
 
     def __init__(self, tally: Tally, dimensions: HeaderDimensions | None = None) -> None:
         """dimensions: read from requests' headers, if any are configured."""
@@ -82,7 +87,9 @@ class Recording:
         self._identified = tally.identities is not None
         self._told = dimensions is not None or self._identified
         """Whether requests may tell dimensions of their calls."""
-        self._known: dict[Labels, Batch] = {}
+        self._known: dict[Labels, Batches] = {}
+        self._traces = tally.exemplar not in (None, caller_span)
+        """Whether requests are in traces of which their callers know nothing."""
         self.in_flight: Callable[[int, int], None] = tally.tables[HTTPInFlight].row().add if tally.enabled else _nothing
         """Counts the requests being served: ``in_flight(NOW, 1)`` as one begins, ``in_flight(NOW, -1)`` at its end."""
 
@@ -91,9 +98,10 @@ class Recording:
         if not self._enabled:
             return NO_CALL
         known = deployment.streams if head.stream else deployment.wholes
-        batch = exchange.batch = known.get(exchange.route.template) or self._learn(exchange.route, deployment, head)
-        if batch is None:
+        batches = known.get(exchange.route.template) or self._learn(exchange.route, deployment, head)
+        if batches is None:
             return NO_CALL
+        batch = exchange.batch = batches[exchange.traced or context.entered or self._traces]
         if not self._told or not (dimensions := self._dimensions_of(exchange)):
             return batch.start()  # type: ignore[return-value]  # of the kind that its form makes
         wire = exchange.route.wire
@@ -143,7 +151,7 @@ class Recording:
         except Exception as problem:
             self._tally.failed(HTTPRequest, problem)
 
-    def _learn(self, route: Route, deployment: Deployment, head: Head) -> Batch | None:
+    def _learn(self, route: Route, deployment: Deployment, head: Head) -> Batches | None:
         """How such calls start, and how they end when all goes well; None when they cannot be recorded."""
         provider, model, template, stream = labels = (
             deployment.provider.name,
@@ -153,8 +161,8 @@ class Recording:
         )
         known = deployment.streams if stream else deployment.wholes
         if labels in self._known:  # of another deployment: those of models that are not configured are made anew
-            batch = known[template] = self._known[labels]
-            return batch
+            batches = known[template] = self._known[labels]
+            return batches
         tables, in_words = self._tally.tables, "true" if stream else "false"
         assert route.wire is not None
         try:
@@ -166,14 +174,15 @@ class Recording:
             ]
             attempt = binding.attempt_row(200, "")
             request = tables[HTTPRequest].row(route.method, template, "200")
-            batch = binding.form.batch(binding, OF_CALL, (*phases, (attempt, OF_ATTEMPT), (request, OF_REQUEST)))
+            rows = (*phases, (attempt, OF_ATTEMPT), (request, OF_REQUEST))
+            plain, linked = [form.batch(binding, OF_CALL, rows) for form in (binding.plain_form(), binding.form)]
         except Exception as problem:
             self._tally.failed(LLMCall, problem)
             return None
         if len(self._known) >= MOST_BINDINGS:
             self._known.clear()
-        self._known[labels] = known[template] = batch
-        return batch
+        batches = self._known[labels] = known[template] = (plain, linked)
+        return batches
 
     def _record_rough(self, exchange: Exchange, ended_at: float) -> None:
         """Any other exchange: fact by fact."""

@@ -13,7 +13,7 @@ from tallygate.record.measures import DURATION, derivation_of
 
 if TYPE_CHECKING:
     from tallygate.declare import Fact
-    from tallygate.ledger.interface import Row, Table
+    from tallygate.ledger.interface import Form, Row, Table
     from tallygate.pricing import Price
     from tallygate.record.call import LLMCallTracker
     from tallygate.record.failures import Failures
@@ -51,6 +51,7 @@ class Binding:
 
     __slots__ = (
         "_attempts",
+        "_form_of",
         "_rows",
         "_table",
         "_values",
@@ -89,9 +90,14 @@ class Binding:
         self.chunks = _row(tables[LLMOutputChunk], self._values) if self.stream else None
         self.completed = self.row("200", "completed", "")
         going, direct = _row(tables[LLMInFlight], self._values), not self.stream
-        self.form = self.completed.form(kind, going, DURATION, derivation_of(price), direct, current.get, exemplar)
+        self._form_of = (kind, going, DURATION, derivation_of(price), direct)
+        self.form = self.completed.form(*self._form_of, current.get, exemplar)
         self.draft = cast("Callable[[Binding, Dimensions | None], LLMCallTracker]", self.form.draft)
         """Makes a tracker, given this binding and the context that is current."""
+
+    def plain_form(self) -> Form:
+        """As ``form``, for calls that are in no context and no trace: their drafts look for neither."""
+        return self.completed.form(*self._form_of, None, None)
 
     def row(self, status_code: str, outcome: str, error_type: str) -> Row:
         """The row of calls that end like this. A word outside its vocabulary is put right, and counted as dropped."""

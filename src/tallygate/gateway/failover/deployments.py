@@ -32,9 +32,9 @@ class Deployment:
         """Until when its provider asked to be spared."""
         self.troubled = False
         """Whether something is known against it, so that ``in_service`` must be asked."""
-        self.wholes: dict[str, Batch] = {}
+        self.wholes: dict[str, tuple[Batch, Batch]] = {}
         """How calls whose replies come whole are recorded, by the path they came to: kept for ``Recording``."""
-        self.streams: dict[str, Batch] = {}
+        self.streams: dict[str, tuple[Batch, Batch]] = {}
         """The same for streams."""
         self._told: Headers | None = None
 
