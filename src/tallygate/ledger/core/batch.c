@@ -221,9 +221,12 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
     uint32_t growing = 0;
     int alone = 1;
     int64_t units, dropped = 0;
+    const char *form = (const char *)self->form; /* all that is needed soon comes while the values are read */
+    for (size_t at = 0; at < sizeof(Form); at += 64) __builtin_prefetch(form + at);
     for (uint32_t i = 0; i < self->record_count; i++) spot_near(&record[i].spot);
     given.objects = args + 1;
     read_floats(&given, self->value_count);
+    for (uint32_t i = 0; i < shape->recorded_count; i++) spot_near(&self->form->spots[i]);
     for (uint32_t i = 0; i < self->put_count; i++) {
         uint32_t index = self->measures[i];
         int outcome = value_from(&given, &self->sources[i], &shape->recorded[index], &units);
