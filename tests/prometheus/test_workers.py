@@ -39,9 +39,12 @@ async def test_two_workers_count_as_one(tmp_path: Path) -> None:
         for kind, provider in listed.items():
             provider["models"] = [{"name": MODELS[kind], "price": PRICE}]
         config = tmp_path / "gateway.yaml"
-        server = {"port": 0, "workers": WORKERS}
-        failover = {"breaker_failures": 0}  # every call is to reach its provider
-        config.write_text(yaml.safe_dump({"server": server, "providers": listed, "failover": failover}))
+        settings = {
+            "server": {"port": 0, "workers": WORKERS},
+            "providers": listed,
+            "failover": {"breaker_failures": 0},  # every call is to reach its provider
+        }
+        config.write_text(yaml.safe_dump(settings))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tallygate.cli", "serve", "--config", str(config), cwd=tmp_path, stderr=PIPE
         )
