@@ -89,8 +89,9 @@ class LocalStore:
             self._looking.cancel()
             await asyncio.wait([self._looking])
             self._looking = None
-        worker, self._worker = self._worker, None
-        if worker is not None:
+        if self._worker is not None:
+            await self._look()  # the last one to leave: who died just now would hold on
+            worker, self._worker = self._worker, None
             await self._free(worker.number)
             worker.close()
         self._environment.close()
