@@ -35,7 +35,31 @@ from tallygate.gateway.state.windows import RECORD, window_at
 ONLY = "the gateway's windows slide: use the sliding window counter"
 
 
-class LocalStorage(Storage, SlidingWindowCounterSupport):
+class Sliding:
+    """What every storage of ``limits`` must have for fixed windows, of which there are none."""
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> NoReturn:
+        """Not there."""
+        raise NotImplementedError(ONLY)
+
+    def get(self, key: str) -> NoReturn:
+        """Not there."""
+        raise NotImplementedError(ONLY)
+
+    def get_expiry(self, key: str) -> NoReturn:
+        """Not there."""
+        raise NotImplementedError(ONLY)
+
+    def clear(self, key: str) -> NoReturn:
+        """Not there."""
+        raise NotImplementedError(ONLY)
+
+    def reset(self) -> NoReturn:
+        """Not there."""
+        raise NotImplementedError("a limit is cleared by its key")
+
+
+class LocalStorage(Sliding, Storage, SlidingWindowCounterSupport):
     """``tallygate:///DIRECTORY``: the windows of one machine, in its state directory."""
 
     STORAGE_SCHEME = ["tallygate"]  # noqa: RUF012  # the library declares no class variable
@@ -81,28 +105,8 @@ class LocalStorage(Storage, SlidingWindowCounterSupport):
         """Let go of the state."""
         self._environment.close()
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
 
-    def get(self, key: str) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
-
-    def get_expiry(self, key: str) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
-
-    def reset(self) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError("a limit is cleared by its key")
-
-    def clear(self, key: str) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
-
-
-class RemoteStorage(asynchronous.Storage, asynchronous.SlidingWindowCounterSupport):
+class RemoteStorage(Sliding, asynchronous.Storage, asynchronous.SlidingWindowCounterSupport):
     """``async+tallygate+redis://...`` (or ``+rediss``, ``+unix``): the windows of many machines, on their server."""
 
     STORAGE_SCHEME = [  # noqa: RUF012  # the library declares no class variable
@@ -151,23 +155,3 @@ class RemoteStorage(asynchronous.Storage, asynchronous.SlidingWindowCounterSuppo
         if self._starting is None:
             self._starting = asyncio.create_task(self._redis.start())
         await asyncio.shield(self._starting)
-
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
-
-    async def get(self, key: str) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
-
-    async def get_expiry(self, key: str) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
-
-    async def reset(self) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError("a limit is cleared by its key")
-
-    async def clear(self, key: str) -> NoReturn:
-        """Not there."""
-        raise NotImplementedError(ONLY)
