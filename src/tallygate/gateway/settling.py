@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tallygate.facts import CreditUse, LLMCall
+from tallygate.facts import LLMCall
 from tallygate.gateway.usage.entry import encode, entry_of
 from tallygate.pricing import UNITS_PER_USD
 
@@ -58,7 +58,7 @@ def _append(parts: Parts, usage: UsageLedger, exchange: Exchange, entry: bytes, 
 
 
 def _tell_credits(parts: Parts, exchange: Exchange, entry: Entry) -> None:
-    caller, tally = exchange.caller, parts.tally
-    if caller is not None and caller.prepaid and entry.charged and tally.enabled:
-        user = "" if tally.identities is None else tally.identity("user_id", caller.user_id)
-        tally.tables[CreditUse].row(entry.provider, entry.model, user).record(entry.charged / UNITS_PER_USD)
+    caller = exchange.caller
+    if caller is not None and caller.prepaid and entry.charged:
+        credits = entry.charged / UNITS_PER_USD
+        parts.tally.record_credits(credits, provider=entry.provider, model=entry.model, user_id=caller.user_id)

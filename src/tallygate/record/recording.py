@@ -100,7 +100,7 @@ class Recording:
 
     def identity(self, name: str, value: object) -> str:
         """The label value of who it was: as given, else the context's; '' unless that identity is turned on."""
-        return self._identities_now({name: value}).get(name, "")
+        return "" if self.identities is None else self._identities_now({name: value}).get(name, "")
 
     def _identities_now(self, given: Mapping[str, object]) -> dict[str, str]:
         try:
