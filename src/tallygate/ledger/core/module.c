@@ -45,6 +45,7 @@ static int execute(PyObject *module) {
     if (!make_table_type(module) || !make_ledger_type(module) || !make_activity_type(module) ||
         !make_draft_type(module) || !make_form_type(module) || !make_batch_type(module)) return -1;
     if (make_reading_type(module) != 0 || make_delta_type(module) != 0 || make_routine_types(module) != 0 ||
+        make_routines_type(module) != 0 ||
         make_exchange_types(module) != 0)
         return -1;
     if (PyModule_AddType(module, FormType) != 0) return -1;

@@ -1,4 +1,5 @@
-/* Reading: where replies of one kind tell what they used. Routine: how calls like one before are recorded. */
+/* Reading: where replies of one kind tell what they used. Routine: how calls like one before are recorded.
+ * RoutineCall: one of them. Routines: all of one library. */
 #ifndef TALLYGATE_ROUTINE_H
 #define TALLYGATE_ROUTINE_H
 
@@ -42,7 +43,30 @@ typedef struct {
     Tests tests;
 } Reading;
 
-extern PyTypeObject *ReadingType;
+typedef struct { /* holds as long as this member of the dict is this object */
+    PyObject *dict, *key, *value; /* dict: NULL for that of the client */
+} Guard;
+
+typedef struct {
+    PyObject_HEAD
+    Form *form;
+    Row *request; /* of the request's fact, whose first measure is its duration */
+    Reading *reading;
+    PyObject *owner, *about;
+    uint32_t measures[READS];
+    Guard guards[MOST_GUARDS];
+    uint32_t guard_count;
+} Routine;
+
+typedef struct {
+    PyObject_HEAD
+    Routine *routine;
+    Draft *draft;
+    PyObject *full, *answer; /* full: NULL, or what others have made of it, who see to it from then on */
+    int64_t sent, answered;  /* nanoseconds; 0: not yet */
+} RoutineCall;
+
+extern PyTypeObject *ReadingType, *RoutineType, *RoutineCallType;
 int tests_parse(Tests *tests, PyObject *described); /* -1 with an exception */
 void tests_clear(Tests *tests);
 int tests_passed(const Tests *tests, PyObject *source);
@@ -54,6 +78,7 @@ extern PyObject *every_item;
 int reading_read(const Reading *self, PyObject *reply, int64_t *read); /* 0: leave it to others */
 int make_reading_type(PyObject *module);
 int make_delta_type(PyObject *module);
-int make_routine_types(PyObject *module);
+int make_routine_types(PyObject *module);  /* Routine and RoutineCall */
+int make_routines_type(PyObject *module);
 
 #endif
