@@ -1,0 +1,281 @@
+"""PromQL over the families that a dialect declares, for dashboards, rules and pages.
+
+A query that names a family or a label that is not declared, or that would match nothing because its two sides have
+different labels, cannot be written: QueryError says where and what is there instead. ::
+
+    ours = Vocabulary(DIALECTS["tallygate"], window="5m")
+    failed = ours("tallygate_llm_errors_total").where(domain="provider").rate().sum("model")
+    share = failed / ours("tallygate_llm_calls_total").rate().sum("model")
+    slow = ours("tallygate_llm_call_duration_seconds").quantile(0.95, "model").above(10)
+
+``str(query)`` is the PromQL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from tallygate.declare import CustomLabels
+from tallygate.dialects.families import Counter, Dialect, Family, Histogram, Split, Summary
+
+SCRAPED = ("job", "instance")
+"""Labels that Prometheus adds to what it scrapes."""
+
+Number = int | float
+
+
+class QueryError(ValueError):
+    """A query that cannot be right: says what it names and what there is."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A vector: its PromQL, and which labels its series have. ``joined``: parts stand side by side, not in brackets."""
+
+    text: str
+    labels: frozenset[str] = frozenset()
+    joined: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def _enclosed(self) -> str:
+        return f"({self.text})" if self.joined else self.text
+
+    def sum(self, *by: str) -> Query:
+        """Added up, per value of these labels."""
+        return self.aggregated("sum", by)
+
+    def max(self, *by: str) -> Query:
+        """The largest, per value of these labels."""
+        return self.aggregated("max", by)
+
+    def min(self, *by: str) -> Query:
+        """The smallest, per value of these labels."""
+        return self.aggregated("min", by)
+
+    def average(self, *by: str) -> Query:
+        """The mean, per value of these labels."""
+        return self.aggregated("avg", by)
+
+    def number(self, *by: str) -> Query:
+        """How many series there are, per value of these labels."""
+        return self.aggregated("count", by)
+
+    def aggregated(self, operator: str, by: Iterable[str]) -> Query:
+        """An aggregation of PromQL. Raises QueryError for a label that the series do not have."""
+        by = tuple(by)
+        self._check(by)
+        grouped = f" by ({', '.join(by)}) " if by else ""
+        return Query(f"{operator}{grouped}({self.text})", frozenset(by))
+
+    def top(self, count: int) -> Query:
+        """The largest so many series."""
+        return replace(self, text=f"topk({count}, {self.text})", joined=False)
+
+    def at_least(self, number: Number) -> Query:
+        """Its values, none smaller than this: for divisors that must not be 0."""
+        return replace(self, text=f"clamp_min({self.text}, {number:g})", joined=False)
+
+    def or_zero(self) -> Query:
+        """0 where there is nothing at all. Only for a query without labels."""
+        if self.labels:
+            raise QueryError(f"{self.text}: 0 has no labels, the query has {_listed(self.labels)}; sum() it first")
+        return Query(f"{self._enclosed} or vector(0)", joined=True)
+
+    def __add__(self, other: Query | Number) -> Query:
+        return self._with("+", other)
+
+    def __sub__(self, other: Query | Number) -> Query:
+        return self._with("-", other)
+
+    def __mul__(self, other: Query | Number) -> Query:
+        return self._with("*", other)
+
+    def __truediv__(self, other: Query | Number) -> Query:
+        return self._with("/", other)
+
+    def above(self, other: Query | Number) -> Query:
+        """The series that are larger."""
+        return self._with(">", other)
+
+    def below(self, other: Query | Number) -> Query:
+        """The series that are smaller."""
+        return self._with("<", other)
+
+    def equal(self, other: Query | Number) -> Query:
+        """The series that are equal."""
+        return self._with("==", other)
+
+    def and_(self, other: Query) -> Query:
+        """The series that the other has too."""
+        return self._with("and", other)
+
+    def or_(self, other: Query) -> Query:
+        """The series of this one, and those that only the other has."""
+        return self._with("or", other)
+
+    def unless(self, other: Query) -> Query:
+        """The series that the other does not have."""
+        return self._with("unless", other)
+
+    def per(self, other: Query) -> Query:
+        """Each series divided by the one number that the other is: shares of a total."""
+        if other.labels:
+            raise QueryError(f"{other.text}: is not one number, it has the labels {_listed(other.labels)}")
+        return Query(
+            f"{self._enclosed} / ignoring({', '.join(sorted(self.labels))}) group_left {other._enclosed}"
+            if self.labels
+            else f"{self._enclosed} / {other._enclosed}",
+            self.labels,
+            joined=True,
+        )
+
+    def told_by(self, other: Query, on: Iterable[str], labels: Iterable[str]) -> Query:
+        """With labels of an info family, joined on labels that both have."""
+        on, labels = tuple(on), tuple(labels)
+        self._check(on)
+        other._check((*on, *labels))
+        matching = f"on ({', '.join(on)}) group_left ({', '.join(labels)})"
+        return Query(f"{self._enclosed} * {matching} {other._enclosed}", self.labels | set(labels), joined=True)
+
+    def _with(self, operator: str, other: Query | Number) -> Query:
+        if not isinstance(other, Query):
+            return replace(self, text=f"{self._enclosed} {operator} {other:g}", joined=True)
+        if self.labels != other.labels:
+            raise QueryError(
+                f"{self.text} {operator} {other.text}: nothing matches, the one has the labels"
+                f" {_listed(self.labels)} and the other {_listed(other.labels)}; sum() both by the same"
+            )
+        return Query(f"{self._enclosed} {operator} {other._enclosed}", self.labels, joined=True)
+
+    def _check(self, labels: Iterable[str]) -> None:
+        unknown = [label for label in labels if label not in self.labels]
+        if unknown:
+            raise QueryError(f"{self.text}: has no label {unknown[0]!r}; it has {_listed(self.labels)}")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """The series of one family, as they are. ``window`` is what its rates are taken over unless they say otherwise."""
+
+    family: Family
+    window: str
+    allowed: frozenset[str]
+    matchers: tuple[str, ...] = ()
+
+    def where(self, **values: str) -> Selector:
+        """Only series with these label values."""
+        return self._matching((name, "=", value) for name, value in values.items())
+
+    def like(self, **patterns: str) -> Selector:
+        """Only series whose labels match these regular expressions."""
+        return self._matching((name, "=~", pattern) for name, pattern in patterns.items())
+
+    def unlike(self, **patterns: str) -> Selector:
+        """Only series whose labels do not match these regular expressions."""
+        return self._matching((name, "!~", pattern) for name, pattern in patterns.items())
+
+    @property
+    def now(self) -> Query:
+        """The values as they are: of gauges, infos and state sets."""
+        return Query(self._text(), self.allowed)
+
+    def rate(self, window: str = "", part: str = "") -> Query:
+        """Per second: of a counter, or of a histogram's or summary's ``count`` (the default) or ``sum``."""
+        return self._over("rate", window, part)
+
+    def increase(self, window: str = "", part: str = "") -> Query:
+        """How much was added: of a counter, or of a histogram's or summary's ``count`` (the default) or ``sum``."""
+        return self._over("increase", window, part)
+
+    def quantile(self, share: float, *by: str, window: str = "") -> Query:
+        """A quantile of a histogram, per value of these labels."""
+        buckets = self._over("rate", window, "bucket").sum(*by, "le")
+        return Query(f"histogram_quantile({share:g}, {buckets})", frozenset(by))
+
+    def mean(self, *by: str, window: str = "") -> Query:
+        """The mean of what a histogram or summary saw, per value of these labels."""
+        return self.rate(window, "sum").sum(*by) / self.rate(window, "count").sum(*by)
+
+    def within(self, bound: str, *by: str, window: str = "") -> Query:
+        """The share of what a histogram saw that was at most ``bound``, one of its buckets as it is written."""
+        family = self.family
+        if not isinstance(family, Histogram) or float(bound) not in [float(each) for each in family.bounds]:
+            bounds = [str(each) for each in family.bounds] if isinstance(family, Histogram) else []
+            raise QueryError(f"{family.name}: has no bucket {bound!r}; it has {', '.join(bounds) or 'none'}")
+        inside = replace(self, matchers=(*self.matchers, f'le=~"{re.escape(bound)}(?:[.]0)?"'))
+        return inside._over("rate", window, "bucket").sum(*by) / self.rate(window, "count").sum(*by)
+
+    def _over(self, function: str, window: str, part: str) -> Query:
+        family, suffix, allowed = self.family, "", self.allowed
+        if isinstance(family, Histogram | Summary):
+            part = part or "count"
+            if part not in ("count", "sum", "bucket") or (part == "bucket" and isinstance(family, Summary)):
+                raise QueryError(f"{family.name}: a {family.kind} has no {part!r}")
+            suffix = f"_{part}"
+            allowed = allowed | {"le"} if part == "bucket" else allowed - {"quantile"}
+        elif not isinstance(family, Counter) or part:
+            raise QueryError(f"{family.name}: {function}() is for counters and histograms, this is a {family.kind}")
+        return Query(f"{function}({self._text(suffix)}[{window or self.window}])", allowed)
+
+    def _text(self, suffix: str = "") -> str:
+        return self.family.name + suffix + (f"{{{', '.join(self.matchers)}}}" if self.matchers else "")
+
+    def _matching(self, matchers: Iterable[tuple[str, str, str]]) -> Selector:
+        written = []
+        for name, operator, value in matchers:
+            if name not in self.allowed:
+                raise QueryError(f"{self.family.name}: has no label {name!r}; it has {_listed(self.allowed)}")
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            written.append(f'{name}{operator}"{escaped}"')
+        return replace(self, matchers=(*self.matchers, *written))
+
+
+class Vocabulary:
+    """The families of a dialect, to be asked."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        *,
+        window: str,
+        filters: Mapping[str, str] | None = None,
+        custom: Iterable[str] = (),
+    ) -> None:
+        """window: what rates are taken over, "5m" or a dashboard's variable.
+
+        filters: label to regular expression, applied to every family that has the label: a dashboard's variables.
+        custom: names of the custom labels that the gateway was configured with.
+        """
+        self.dialect, self.window = dialect, window
+        self._filters, self._custom = dict(filters or {}), tuple(custom)
+        self._families = {family.name: family for family in dialect}
+
+    def __call__(self, name: str) -> Selector:
+        """The series of this family. Raises QueryError when the dialect does not have it."""
+        family = self._families.get(name)
+        if family is None:
+            raise QueryError(f"the dialect {self.dialect.name!r} has no family {name!r}")
+        allowed = frozenset((*label_names(family, self._custom), *SCRAPED))
+        selector = Selector(family, self.window, allowed)
+        return selector.like(**{label: pattern for label, pattern in self._filters.items() if label in allowed})
+
+
+def label_names(family: Family, custom: Iterable[str] = ()) -> tuple[str, ...]:
+    """The labels of a family's samples, those that its type adds included; ``le`` is a bucket's only."""
+    names: list[str] = []
+    for item in family.labels:
+        names += custom if isinstance(item, CustomLabels) else [item.name]
+    if isinstance(family.value, Split):
+        names.append(family.value.label)
+    if isinstance(family, Summary) and family.quantiles:
+        names.append("quantile")
+    return tuple(names)
+
+
+def _listed(labels: Iterable[str]) -> str:
+    return ", ".join(sorted(labels)) or "none"

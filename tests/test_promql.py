@@ -1,0 +1,96 @@
+"""Queries over declared families: what is written, and what cannot be."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tallygate.dialects import DIALECTS
+from tallygate.promql import Query, QueryError, Vocabulary
+
+OURS = Vocabulary(DIALECTS["tallygate"], window="5m")
+CALLS, ERRORS = OURS("tallygate_llm_calls_total"), OURS("tallygate_llm_errors_total")
+DURATION = OURS("tallygate_llm_call_duration_seconds")
+
+WRITTEN = {
+    'sum by (model) (rate(tallygate_llm_errors_total{domain="provider"}[5m]))'
+    " / sum by (model) (rate(tallygate_llm_calls_total[5m])) > 0.05": (
+        ERRORS.where(domain="provider").rate().sum("model") / CALLS.rate().sum("model")
+    ).above(0.05),
+    "histogram_quantile(0.95, sum by (provider, le) (rate(tallygate_llm_call_duration_seconds_bucket[1h])))": (
+        DURATION.quantile(0.95, "provider", window="1h")
+    ),
+    "sum(rate(tallygate_llm_call_duration_seconds_sum[5m]))"
+    " / sum(rate(tallygate_llm_call_duration_seconds_count[5m]))": DURATION.mean(),
+    "(sum(increase(tallygate_llm_calls_total[5m])) or vector(0)) * 2": CALLS.increase().sum().or_zero() * 2,
+    'topk(3, tallygate_provider_available{provider!~"a\\\\.b\\"c"})': (
+        OURS("tallygate_provider_available").unlike(provider='a\\.b"c').now.top(3)
+    ),
+    "sum by (model) (rate(tallygate_llm_calls_total[5m])) / ignoring(model) group_left"
+    " sum(rate(tallygate_llm_calls_total[5m]))": CALLS.rate().sum("model").per(CALLS.rate().sum()),
+    "clamp_min(sum(rate(tallygate_llm_calls_total[5m])), 0.001)": CALLS.rate().sum().at_least(0.001),
+}
+
+
+@pytest.mark.parametrize(("text", "query"), WRITTEN.items(), ids=range(len(WRITTEN)))
+def test_a_query_is_written_as_promql(text: str, query: Query) -> None:
+    assert str(query) == text
+
+
+def test_prometheus_reads_what_is_written(tmp_path: Path) -> None:
+    rules = [{"record": f"written:{index}", "expr": str(query)} for index, query in enumerate(WRITTEN.values())]
+    file = tmp_path / "rules.json"  # JSON is YAML
+    file.write_text(json.dumps({"groups": [{"name": "written", "rules": rules}]}))
+    checked = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert f"SUCCESS: {len(rules)} rules found" in checked.stdout
+
+
+def test_filters_apply_to_every_family_that_has_the_label() -> None:
+    ours = Vocabulary(DIALECTS["tallygate"], window="5m", filters={"provider": "$provider"})
+    assert str(ours("tallygate_provider_available").now) == 'tallygate_provider_available{provider=~"$provider"}'
+    assert str(ours("tallygate_workers").now) == "tallygate_workers"
+
+
+def test_custom_labels_may_be_asked_for_when_they_are_named() -> None:
+    ours = Vocabulary(DIALECTS["tallygate"], window="5m", custom=["team"])
+    assert str(ours("tallygate_llm_calls_total").rate().sum("team")) == (
+        "sum by (team) (rate(tallygate_llm_calls_total[5m]))"
+    )
+
+
+def test_a_family_that_does_not_exist_cannot_be_asked() -> None:
+    with pytest.raises(QueryError, match=r"^the dialect 'tallygate' has no family 'tallygate_llm_cals_total'$"):
+        OURS("tallygate_llm_cals_total")
+
+
+def test_a_label_that_does_not_exist_cannot_be_asked() -> None:
+    with pytest.raises(QueryError, match=r"^tallygate_provider_available: has no label 'modle'; it has instance, job"):
+        OURS("tallygate_provider_available").where(modle="x")
+    with pytest.raises(QueryError, match=r"has no label 'modle'; it has "):
+        CALLS.rate().sum("modle")
+    with pytest.raises(QueryError, match=r"has no label 'provider'; it has model$"):
+        CALLS.rate().sum("model").sum("provider")
+
+
+def test_sides_with_different_labels_would_match_nothing() -> None:
+    with pytest.raises(QueryError, match=r"nothing matches, the one has the labels model and the other none"):
+        CALLS.rate().sum("model") / CALLS.rate().sum()
+
+
+@pytest.mark.parametrize("family", ["tallygate_provider_available", "tallygate_build_info", "tallygate_breaker_state"])
+def test_only_what_grows_has_a_rate(family: str) -> None:
+    with pytest.raises(QueryError, match=r"rate\(\) is for counters and histograms, this is a "):
+        OURS(family).rate()
+
+
+def test_a_share_within_a_bound_needs_its_bucket() -> None:
+    assert 'le=~"10(?:[.]0)?"' in str(DURATION.within("10"))
+    with pytest.raises(QueryError, match=r"has no bucket '11'; it has "):
+        DURATION.within("11")
+
+
+def test_zero_stands_in_for_one_number_only() -> None:
+    with pytest.raises(QueryError, match=r"0 has no labels, the query has model; sum\(\) it first$"):
+        CALLS.rate().sum("model").or_zero()
