@@ -14,8 +14,8 @@ CALLS, ERRORS = OURS("tallygate_llm_calls_total"), OURS("tallygate_llm_errors_to
 DURATION = OURS("tallygate_llm_call_duration_seconds")
 
 WRITTEN = {
-    'sum by (model) (rate(tallygate_llm_errors_total{domain="provider"}[5m]))'
-    " / sum by (model) (rate(tallygate_llm_calls_total[5m])) > 0.05": (
+    '(sum by (model) (rate(tallygate_llm_errors_total{domain="provider"}[5m]))'
+    " / sum by (model) (rate(tallygate_llm_calls_total[5m]))) > 0.05": (
         ERRORS.where(domain="provider").rate().sum("model") / CALLS.rate().sum("model")
     ).above(0.05),
     "histogram_quantile(0.95, sum by (provider, le) (rate(tallygate_llm_call_duration_seconds_bucket[1h])))": (
