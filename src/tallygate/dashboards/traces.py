@@ -1,0 +1,34 @@
+"""Links from a series to the traces of what it counts, by the attributes of the GenAI conventions."""
+
+import json
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.models.dashboard import DashboardLink
+
+ATTRIBUTES = {
+    "provider": "span.gen_ai.provider.name",
+    "model": "span.gen_ai.request.model",
+    "operation": "span.gen_ai.operation.name",
+    "agent_name": "span.gen_ai.agent.name",
+    "tool": "span.gen_ai.tool.name",
+    "tool_name": "span.gen_ai.tool.name",
+}
+"""Labels, and what the spans of the same calls call them."""
+
+
+def links(labels: Sequence[frozenset[str]]) -> list[DashboardLink]:
+    """To the traces that share the labels which all queries of a panel have; none where no span has any of them."""
+    shared = frozenset.intersection(*labels) if labels else frozenset()
+    told = sorted(shared & ATTRIBUTES.keys())
+    if not told:
+        return []
+    conditions = " && ".join(f'{ATTRIBUTES[label]}="${{__field.labels.{label}}}"' for label in told)
+    pane = {
+        "datasource": "${tempo}",
+        "queries": [{"refId": "A", "queryType": "traceql", "query": f"{{ {conditions} }}", "limit": 20}],
+        "range": {"from": "${__from}", "to": "${__to}"},
+    }
+    url = "/explore?schemaVersion=1&orgId=1&panes=" + quote(json.dumps({"traces": pane}), safe="${}._")
+    return [build.DashboardLink("Traces").url(url).target_blank(True).build()]
