@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tallygate.dialects import DIALECTS
-from tallygate.promql import Query, QueryError, Vocabulary
+from tallygate.promql import Query, QueryError, Recorded, Vocabulary
 
 OURS = Vocabulary(DIALECTS["tallygate"], window="5m")
 CALLS, ERRORS = OURS("tallygate_llm_calls_total"), OURS("tallygate_llm_errors_total")
 DURATION = OURS("tallygate_llm_call_duration_seconds")
+RECORDED = Recorded("job:calls:rate5m", frozenset({"job"}))
 
 WRITTEN = {
     '(sum by (model) (rate(tallygate_llm_errors_total{domain="provider"}[5m]))'
@@ -30,6 +31,13 @@ WRITTEN = {
     "sum by (model) (rate(tallygate_llm_calls_total[5m])) / ignoring(model) group_left"
     " sum(rate(tallygate_llm_calls_total[5m]))": CALLS.rate().sum("model").per(CALLS.rate().sum()),
     "clamp_min(sum(rate(tallygate_llm_calls_total[5m])), 0.001)": CALLS.rate().sum().at_least(0.001),
+    "sum(rate(tallygate_llm_calls_total[1h] offset 1d))": CALLS.ago("1d").rate("1h").sum(),
+    "absent(tallygate_workers offset 5m)": OURS("tallygate_workers").ago("5m").now.absent(),
+    "sum(rate(tallygate_llm_call_duration_seconds_count[5m]))"
+    ' - sum(rate(tallygate_llm_call_duration_seconds_bucket{le=~"10(?:[.]0)?"}[5m]))': DURATION.beyond("10"),
+    "avg_over_time(job:calls:rate5m[1h]) > 1234567": RECORDED.average("1h").above(1234567),
+    "sum_over_time(job:calls:rate5m[1d:5m]) + job:calls:rate5m": RECORDED.total("1d", "5m") + RECORDED.now,
+    "predict_linear(job:calls:rate5m[1h], 600)": RECORDED.foreseen("1h", 600),
 }
 
 
@@ -94,3 +102,15 @@ def test_a_share_within_a_bound_needs_its_bucket() -> None:
 def test_zero_stands_in_for_one_number_only() -> None:
     with pytest.raises(QueryError, match=r"0 has no labels, the query has model; sum\(\) it first$"):
         CALLS.rate().sum("model").or_zero()
+
+
+def test_a_quantile_is_never_above_the_top_bucket() -> None:
+    assert str(DURATION.quantile(0.9).above(599)).endswith("> 599")
+    assert str((DURATION.quantile(0.9) * 1000).above(600)).endswith("> 600")
+    for query in (
+        DURATION.quantile(0.9, "model"),
+        DURATION.quantile(0.9, "model").max(),
+        DURATION.quantile(0.9).top(3),
+    ):
+        with pytest.raises(QueryError, match=r"> 600: is never above its top bucket, 600; ask for a smaller number"):
+            query.above(600)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tallygate.declare import CustomLabels
 from tallygate.dialects.families import Counter, Dialect, Family, Histogram, Split, Summary
@@ -32,11 +32,16 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True)
 class Query:
-    """A vector: its PromQL, and which labels its series have. ``joined``: parts stand side by side, not in brackets."""
+    """A vector: its PromQL, and which labels its series have.
+
+    joined: parts stand side by side, not in brackets.
+    most: no value is larger, as a quantile cannot be told beyond the top bucket; None where nothing is known.
+    """
 
     text: str
     labels: frozenset[str] = frozenset()
     joined: bool = False
+    most: float | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return self.text
@@ -70,7 +75,8 @@ class Query:
         by = tuple(by)
         self._check(by)
         grouped = f" by ({', '.join(by)}) " if by else ""
-        return Query(f"{operator}{grouped}({self.text})", frozenset(by))
+        most = self.most if operator in ("max", "min", "avg") else None
+        return Query(f"{operator}{grouped}({self.text})", frozenset(by), most=most)
 
     def top(self, count: int) -> Query:
         """The largest so many series."""
@@ -86,6 +92,10 @@ class Query:
             raise QueryError(f"{self.text}: 0 has no labels, the query has {_listed(self.labels)}; sum() it first")
         return Query(f"{self._enclosed} or vector(0)", joined=True)
 
+    def absent(self) -> Query:
+        """1 when there is no series at all, else nothing."""
+        return Query(f"absent({self.text})")
+
     def __add__(self, other: Query | Number) -> Query:
         return self._with("+", other)
 
@@ -99,7 +109,12 @@ class Query:
         return self._with("/", other)
 
     def above(self, other: Query | Number) -> Query:
-        """The series that are larger."""
+        """The series that are larger. Raises QueryError for a quantile and a number that it can never be above."""
+        if self.most is not None and not isinstance(other, Query) and other >= self.most:
+            raise QueryError(
+                f"{self.text} > {other:g}: is never above its top bucket, {self.most:g};"
+                " ask for a smaller number, or for beyond() that bucket"
+            )
         return self._with(">", other)
 
     def below(self, other: Query | Number) -> Query:
@@ -144,7 +159,8 @@ class Query:
 
     def _with(self, operator: str, other: Query | Number) -> Query:
         if not isinstance(other, Query):
-            return replace(self, text=f"{self._enclosed} {operator} {other:g}", joined=True)
+            most = self.most if operator not in ("+", "-", "*", "/") else None
+            return replace(self, text=f"{self._enclosed} {operator} {other:.12g}", joined=True, most=most)
         if self.labels != other.labels:
             raise QueryError(
                 f"{self.text} {operator} {other.text}: nothing matches, the one has the labels"
@@ -159,6 +175,31 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """The series that a recording rule writes."""
+
+    name: str
+    labels: frozenset[str]
+
+    @property
+    def now(self) -> Query:
+        """The values as they were written last."""
+        return Query(self.name, self.labels)
+
+    def average(self, window: str) -> Query:
+        """The mean of what was written in this time."""
+        return Query(f"avg_over_time({self.name}[{window}])", self.labels)
+
+    def total(self, window: str, step: str) -> Query:
+        """The sum of what was true at each step of this time."""
+        return Query(f"sum_over_time({self.name}[{window}:{step}])", self.labels)
+
+    def foreseen(self, window: str, seconds: Number) -> Query:
+        """What it will be in so many seconds if it goes on as in this time."""
+        return Query(f"predict_linear({self.name}[{window}], {seconds:g})", self.labels)
+
+
+@dataclass(frozen=True)
 class Selector:
     """The series of one family, as they are. ``window`` is what its rates are taken over unless they say otherwise."""
 
@@ -166,6 +207,7 @@ class Selector:
     window: str
     allowed: frozenset[str]
     matchers: tuple[str, ...] = ()
+    offset: str = ""
 
     def where(self, **values: str) -> Selector:
         """Only series with these label values."""
@@ -179,10 +221,14 @@ class Selector:
         """Only series whose labels do not match these regular expressions."""
         return self._matching((name, "!~", pattern) for name, pattern in patterns.items())
 
+    def ago(self, offset: str) -> Selector:
+        """As it was so long ago."""
+        return replace(self, offset=offset)
+
     @property
     def now(self) -> Query:
         """The values as they are: of gauges, infos and state sets."""
-        return Query(self._text(), self.allowed)
+        return Query(self._text() + self._ago, self.allowed)
 
     def rate(self, window: str = "", part: str = "") -> Query:
         """Per second: of a counter, or of a histogram's or summary's ``count`` (the default) or ``sum``."""
@@ -195,7 +241,8 @@ class Selector:
     def quantile(self, share: float, *by: str, window: str = "") -> Query:
         """A quantile of a histogram, per value of these labels."""
         buckets = self._over("rate", window, "bucket").sum(*by, "le")
-        return Query(f"histogram_quantile({share:g}, {buckets})", frozenset(by))
+        top = float(self.family.bounds[-1]) if isinstance(self.family, Histogram) else None
+        return Query(f"histogram_quantile({share:g}, {buckets})", frozenset(by), most=top)
 
     def mean(self, *by: str, window: str = "") -> Query:
         """The mean of what a histogram or summary saw, per value of these labels."""
@@ -203,12 +250,19 @@ class Selector:
 
     def within(self, bound: str, *by: str, window: str = "") -> Query:
         """The share of what a histogram saw that was at most ``bound``, one of its buckets as it is written."""
+        return self._inside(bound, window).sum(*by) / self.rate(window, "count").sum(*by)
+
+    def beyond(self, bound: str, *by: str, window: str = "") -> Query:
+        """What a histogram saw per second that was above ``bound``, one of its buckets as it is written."""
+        return self.rate(window, "count").sum(*by) - self._inside(bound, window).sum(*by)
+
+    def _inside(self, bound: str, window: str) -> Query:
         family = self.family
         if not isinstance(family, Histogram) or float(bound) not in [float(each) for each in family.bounds]:
             bounds = [str(each) for each in family.bounds] if isinstance(family, Histogram) else []
             raise QueryError(f"{family.name}: has no bucket {bound!r}; it has {', '.join(bounds) or 'none'}")
         inside = replace(self, matchers=(*self.matchers, f'le=~"{re.escape(bound)}(?:[.]0)?"'))
-        return inside._over("rate", window, "bucket").sum(*by) / self.rate(window, "count").sum(*by)
+        return inside._over("rate", window, "bucket")
 
     def _over(self, function: str, window: str, part: str) -> Query:
         family, suffix, allowed = self.family, "", self.allowed
@@ -220,7 +274,11 @@ class Selector:
             allowed = allowed | {"le"} if part == "bucket" else allowed - {"quantile"}
         elif not isinstance(family, Counter) or part:
             raise QueryError(f"{family.name}: {function}() is for counters and histograms, this is a {family.kind}")
-        return Query(f"{function}({self._text(suffix)}[{window or self.window}])", allowed)
+        return Query(f"{function}({self._text(suffix)}[{window or self.window}]{self._ago})", allowed)
+
+    @property
+    def _ago(self) -> str:
+        return f" offset {self.offset}" if self.offset else ""
 
     def _text(self, suffix: str = "") -> str:
         return self.family.name + suffix + (f"{{{', '.join(self.matchers)}}}" if self.matchers else "")
