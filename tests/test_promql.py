@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tallygate.dialects import DIALECTS
-from tallygate.promql import Query, QueryError, Recorded, Vocabulary
+from tallygate.promql import Query, QueryError, Recorded, Scalar, Vocabulary
 
 OURS = Vocabulary(DIALECTS["tallygate"], window="5m")
 CALLS, ERRORS = OURS("tallygate_llm_calls_total"), OURS("tallygate_llm_errors_total")
@@ -114,3 +114,13 @@ def test_a_quantile_is_never_above_the_top_bucket() -> None:
     ):
         with pytest.raises(QueryError, match=r"> 600: is never above its top bucket, 600; ask for a smaller number"):
             query.above(600)
+
+
+def test_numbers_that_prometheus_works_out() -> None:
+    calls = CALLS.rate().sum()
+    assert str(calls * Scalar("86400 - time() % 86400") / Scalar("1 - $slo / 100")) == (
+        "(sum(rate(tallygate_llm_calls_total[5m])) * (86400 - time() % 86400)) / (1 - $slo / 100)"
+    )
+    assert str(1 - calls / calls) == (
+        "1 - (sum(rate(tallygate_llm_calls_total[5m])) / sum(rate(tallygate_llm_calls_total[5m])))"
+    )

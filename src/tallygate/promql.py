@@ -26,6 +26,13 @@ SCRAPED = ("job", "instance")
 Number = int | float
 
 
+@dataclass(frozen=True)
+class Scalar:
+    """A number that Prometheus works out, such as ``time()``, or that a dashboard's variable is."""
+
+    text: str
+
+
 class QueryError(ValueError):
     """A query that cannot be right: says what it names and what there is."""
 
@@ -96,17 +103,20 @@ class Query:
         """1 when there is no series at all, else nothing."""
         return Query(f"absent({self.text})")
 
-    def __add__(self, other: Query | Number) -> Query:
+    def __add__(self, other: Query | Number | Scalar) -> Query:
         return self._with("+", other)
 
-    def __sub__(self, other: Query | Number) -> Query:
+    def __sub__(self, other: Query | Number | Scalar) -> Query:
         return self._with("-", other)
 
-    def __mul__(self, other: Query | Number) -> Query:
+    def __mul__(self, other: Query | Number | Scalar) -> Query:
         return self._with("*", other)
 
-    def __truediv__(self, other: Query | Number) -> Query:
+    def __truediv__(self, other: Query | Number | Scalar) -> Query:
         return self._with("/", other)
+
+    def __rsub__(self, number: Number) -> Query:
+        return Query(f"{number:.12g} - {self._enclosed}", self.labels, joined=True)
 
     def above(self, other: Query | Number) -> Query:
         """The series that are larger. Raises QueryError for a quantile and a number that it can never be above."""
@@ -157,7 +167,9 @@ class Query:
         matching = f"on ({', '.join(on)}) group_left ({', '.join(labels)})"
         return Query(f"{self._enclosed} * {matching} {other._enclosed}", self.labels | set(labels), joined=True)
 
-    def _with(self, operator: str, other: Query | Number) -> Query:
+    def _with(self, operator: str, other: Query | Number | Scalar) -> Query:
+        if isinstance(other, Scalar):
+            return replace(self, text=f"{self._enclosed} {operator} ({other.text})", joined=True, most=None)
         if not isinstance(other, Query):
             most = self.most if operator not in ("+", "-", "*", "/") else None
             return replace(self, text=f"{self._enclosed} {operator} {other:.12g}", joined=True, most=most)
