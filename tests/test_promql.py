@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tallygate.dialects import DIALECTS
-from tallygate.promql import Query, QueryError, Recorded, Scalar, Vocabulary
+from tallygate.dialects.families import BareCounter, Gauge
+from tallygate.promql import Exporter, Query, QueryError, Recorded, Scalar, Vocabulary, foreign
 
 OURS = Vocabulary(DIALECTS["tallygate"], window="5m")
 CALLS, ERRORS = OURS("tallygate_llm_calls_total"), OURS("tallygate_llm_errors_total")
@@ -124,3 +125,17 @@ def test_numbers_that_prometheus_works_out() -> None:
     assert str(1 - calls / calls) == (
         "1 - (sum(rate(tallygate_llm_calls_total[5m])) / sum(rate(tallygate_llm_calls_total[5m])))"
     )
+
+
+def test_families_of_other_programs_are_checked_alike() -> None:
+    exporter = Exporter(
+        "postgres_exporter",
+        (foreign(BareCounter, "pg_stat_database_deadlocks", "datname"), foreign(Gauge, "pg_wal_size_bytes")),
+    )
+    theirs = Vocabulary(exporter, window="5m")
+    deadlocks = theirs("pg_stat_database_deadlocks").where(datname="shop").rate().sum("datname")
+    assert str(deadlocks) == 'sum by (datname) (rate(pg_stat_database_deadlocks{datname="shop"}[5m]))'
+    with pytest.raises(QueryError, match="pg_wal_size_bytes: has no label 'datname'; it has instance, job"):
+        theirs("pg_wal_size_bytes").where(datname="shop")
+    with pytest.raises(QueryError, match="the exporter 'postgres_exporter' has no family 'pg_up'"):
+        theirs("pg_up")

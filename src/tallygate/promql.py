@@ -14,11 +14,11 @@ different labels, cannot be written: QueryError says where and what is there ins
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from tallygate.declare import CustomLabels
-from tallygate.dialects.families import Counter, Dialect, Family, Histogram, Split, Summary
+from tallygate.declare import CustomLabels, Dimension
+from tallygate.dialects.families import Computed, Counter, Dialect, Family, Histogram, Split, Summary
 
 SCRAPED = ("job", "instance")
 """Labels that Prometheus adds to what it scrapes."""
@@ -305,12 +305,28 @@ class Selector:
         return replace(self, matchers=(*self.matchers, *written))
 
 
+@dataclass(frozen=True)
+class Exporter:
+    """Families that another program exposes, such as a database's exporter: asked with the same checks."""
+
+    name: str
+    families: tuple[Family, ...]
+
+    def __iter__(self) -> Iterator[Family]:
+        return iter(self.families)
+
+
+def foreign(kind: type[Family], name: str, *labels: str) -> Family:
+    """A family of an ``Exporter``: its type, the name of its samples as they are, and its labels."""
+    return kind(name, Computed(""), by=tuple(Dimension("").named(label) for label in labels))
+
+
 class Vocabulary:
-    """The families of a dialect, to be asked."""
+    """The families of a dialect, or of an exporter, to be asked."""
 
     def __init__(
         self,
-        dialect: Dialect,
+        dialect: Dialect | Exporter,
         *,
         window: str,
         filters: Mapping[str, str] | None = None,
@@ -329,7 +345,8 @@ class Vocabulary:
         """The series of this family. Raises QueryError when the dialect does not have it."""
         family = self._families.get(name)
         if family is None:
-            raise QueryError(f"the dialect {self.dialect.name!r} has no family {name!r}")
+            what = "exporter" if isinstance(self.dialect, Exporter) else "dialect"
+            raise QueryError(f"the {what} {self.dialect.name!r} has no family {name!r}")
         allowed = frozenset((*label_names(family, self._custom), *SCRAPED))
         selector = Selector(family, self.window, allowed)
         return selector.like(**{label: pattern for label, pattern in self._filters.items() if label in allowed})
