@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tallygate.cli import accounts
+from tallygate.cli import accounts, dashboards
 from tallygate.cli.options import ENV_FILE, Config, Dotenv
 
 FAILED, MISTAKEN = 1, 2
@@ -47,6 +47,7 @@ class Group(StrEnum):
 app.add_typer(accounts.users, name="users")
 app.add_typer(accounts.keys, name="keys")
 app.add_typer(accounts.credits, name="credits")
+app.add_typer(dashboards.app, name="dashboards")
 
 
 @app.callback(invoke_without_command=True)

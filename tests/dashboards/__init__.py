@@ -1,0 +1,1 @@
+"""Dashboards: what they ask, and how they come into Grafana."""
