@@ -159,6 +159,30 @@ async def test_purses_are_compared_at_once_and_once_more(books: Books) -> None:
     assert len(raised) == 3
 
 
+async def test_a_purse_that_many_wait_for_is_asked_for_once(books: Books) -> None:
+    raised: list[tuple[Purse, int]] = []
+    there = asyncio.Event()
+
+    async def raise_to(purse: Purse, spent: int) -> None:
+        await there.wait()
+        raised.append((purse, spent))
+
+    one = Comparing(books, raise_to)
+    waiting = [asyncio.create_task(one.begin(CREDITS)) for _ in range(20)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()  # whose client left: the others wait on
+    there.set()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert results[1:] == [None] * 19
+    assert raised == [(CREDITS, 0)]
+    assert books.asked == [CREDITS]
+    books.problem = OSError("away")
+    with pytest.raises(StateAway):
+        await one.begin(CREDITS)
+    assert books.asked == [CREDITS, CREDITS]
+
+
 async def test_a_full_state_lets_nobody_in_and_settles_when_it_can(
     tmp_path: Path, books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ class Comparing:
         self._spent, self._raise = spent, raise_to
         self._known: set[bytes] = set()
         self._due: deque[tuple[float, Purse]] = deque()
+        self._beginning: dict[bytes, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -39,10 +40,12 @@ class Comparing:
 
     async def close(self) -> None:
         """End."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
+        ending = [*self._beginning.values(), *([] if self._task is None else [self._task])]
+        self._task = None
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending)
 
     def met(self, key: bytes, purse: Purse) -> None:
         """A call is paid from this purse."""
@@ -57,8 +60,16 @@ class Comparing:
         self._known.clear()
 
     async def begin(self, purse: Purse) -> None:
-        """Begin a purse that the store does not know. Raises StateAway, and what the store raises."""
-        await self._raise(purse, await self._spent_of(purse))
+        """Begin a purse that the store does not know: once, for all who wait for it.
+
+        Raises StateAway, and what the store raises.
+        """
+        key = purse.key
+        task = self._beginning.get(key)
+        if task is None:
+            task = self._beginning[key] = asyncio.create_task(self._compare(purse))
+            task.add_done_callback(lambda _: self._beginning.pop(key))
+        await asyncio.shield(task)
 
     async def look(self, now: float) -> None:
         """Compare what is due. Raises StateAway, and what the store raises."""
@@ -68,7 +79,7 @@ class Comparing:
                 break
             self._due.popleft()
             try:
-                await self.begin(purse)
+                await self._compare(purse)
             except Exception:
                 self._due.append((now + AGAIN_SECONDS, purse))
                 raise
@@ -83,6 +94,9 @@ class Comparing:
                 await self.look(loop.time())
             except Exception as problem:
                 log.debug("purses cannot be compared now", why=str(problem))
+
+    async def _compare(self, purse: Purse) -> None:
+        await self._raise(purse, await self._spent_of(purse))
 
     async def _spent_of(self, purse: Purse) -> int:
         assert self._spent is not None
