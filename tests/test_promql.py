@@ -35,7 +35,7 @@ WRITTEN = {
     "sum(rate(tallygate_llm_calls_total[1h] offset 1d))": CALLS.ago("1d").rate("1h").sum(),
     "absent(tallygate_workers offset 5m)": OURS("tallygate_workers").ago("5m").now.absent(),
     "sum(rate(tallygate_llm_call_duration_seconds_count[5m]))"
-    ' - sum(rate(tallygate_llm_call_duration_seconds_bucket{le=~"10(?:[.]0)?"}[5m]))': DURATION.beyond("10"),
+    ' - sum(rate(tallygate_llm_call_duration_seconds_bucket{le=~"2[.]5(?:[.]0)?"}[5m]))': DURATION.beyond("2.5"),
     "avg_over_time(job:calls:rate5m[1h]) > 1234567": RECORDED.average("1h").above(1234567),
     "sum_over_time(job:calls:rate5m[1d:5m]) + job:calls:rate5m": RECORDED.total("1d", "5m") + RECORDED.now,
     "predict_linear(job:calls:rate5m[1h], 600)": RECORDED.foreseen("1h", 600),
@@ -139,3 +139,10 @@ def test_families_of_other_programs_are_checked_alike() -> None:
         theirs("pg_wal_size_bytes").where(datname="shop")
     with pytest.raises(QueryError, match="the exporter 'postgres_exporter' has no family 'pg_up'"):
         theirs("pg_up")
+
+
+def test_a_share_of_nothing_is_0() -> None:
+    calls = CALLS.rate().sum()
+    assert str(calls.share_of(calls)) == (
+        "sum(rate(tallygate_llm_calls_total[5m])) / clamp_min(sum(rate(tallygate_llm_calls_total[5m])), 1e-09)"
+    )

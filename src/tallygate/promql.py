@@ -13,7 +13,6 @@ different labels, cannot be written: QueryError says where and what is there ins
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -159,6 +158,10 @@ class Query:
             joined=True,
         )
 
+    def share_of(self, whole: Query) -> Query:
+        """What part of the other this is, 0 where the other is 0."""
+        return self / whole.at_least(1e-9)
+
     def told_by(self, other: Query, on: Iterable[str], labels: Iterable[str]) -> Query:
         """With labels of an info family, joined on labels that both have."""
         on, labels = tuple(on), tuple(labels)
@@ -273,7 +276,7 @@ class Selector:
         if not isinstance(family, Histogram) or float(bound) not in [float(each) for each in family.bounds]:
             bounds = [str(each) for each in family.bounds] if isinstance(family, Histogram) else []
             raise QueryError(f"{family.name}: has no bucket {bound!r}; it has {', '.join(bounds) or 'none'}")
-        inside = replace(self, matchers=(*self.matchers, f'le=~"{re.escape(bound)}(?:[.]0)?"'))
+        inside = replace(self, matchers=(*self.matchers, f'le=~"{bound.replace(".", "[.]")}(?:[.]0)?"'))
         return inside._over("rate", window, "bucket")
 
     def _over(self, function: str, window: str, part: str) -> Query:

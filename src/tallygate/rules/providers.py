@@ -1,0 +1,99 @@
+"""Providers that are away, fail or refuse, and the limits of our own."""
+
+from __future__ import annotations
+
+from tallygate.rules.given import Given
+from tallygate.rules.model import Alert, Group
+
+PROVIDER = ("job", "provider")
+DEPLOYMENT = (*PROVIDER, "model")
+
+
+def groups(given: Given) -> tuple[Group, ...]:
+    """One."""
+    attempts = given("tallygate_upstream_attempts_total")
+    failed = attempts.like(error_type="provider_.+").unlike(error_type="provider_rate_limit")
+    calls, errors = given("tallygate_llm_calls_total"), given("tallygate_llm_errors_total")
+    streams = calls.where(stream="true")
+    breaker = given("tallygate_breaker_state").unlike(tallygate_breaker_state="closed")
+    return (
+        Group(
+            "tallygate-providers",
+            (
+                Alert(
+                    "TallygateProviderDown",
+                    given("tallygate_provider_available").now.max(*PROVIDER).equal(0),
+                    "critical",
+                    "Provider {{ $labels.provider }} is down",
+                    "No gateway of {{ $labels.job }} gets a good answer from {{ $labels.provider }}.",
+                    wait="2m",
+                    keep="5m",
+                ),
+                Alert(
+                    "TallygateProviderDegraded",
+                    given.share_above(0.1, failed, attempts, *PROVIDER),
+                    "warning",
+                    "Provider {{ $labels.provider }} fails often",
+                    "{{ $value | humanizePercentage }} of the requests to {{ $labels.provider }} fail,"
+                    " rate limits not counted.",
+                    wait="5m",
+                    keep="5m",
+                ),
+                Alert(
+                    "TallygateBreakerOpen",
+                    breaker.now.max(*DEPLOYMENT).equal(1),
+                    "warning",
+                    "{{ $labels.model }} at {{ $labels.provider }} is out of service",
+                    "The circuit breaker of {{ $labels.model }} at {{ $labels.provider }} is open in a worker:"
+                    " its calls go elsewhere, or are refused.",
+                    wait="2m",
+                    keep="5m",
+                ),
+                Alert(
+                    "TallygateProviderRateLimiting",
+                    given.share_above(
+                        0.05, attempts.where(error_type="provider_rate_limit"), attempts, *PROVIDER, window="10m"
+                    ),
+                    "warning",
+                    "Provider {{ $labels.provider }} tells us to slow down",
+                    "{{ $value | humanizePercentage }} of the requests to {{ $labels.provider }} get a 429.",
+                    wait="5m",
+                    keep="5m",
+                ),
+                Alert(
+                    "TallygateCallsRefused",
+                    given.share_above(
+                        0.1, errors.like(error_type="policy_rate_limit|policy_budget"), calls, "job", window="10m"
+                    ),
+                    "warning",
+                    "Limits of ours refuse many calls",
+                    "{{ $value | humanizePercentage }} of LLM calls are refused by a rate limit or a budget of ours.",
+                    wait="5m",
+                    keep="5m",
+                ),
+                Alert(
+                    "TallygateStreamsCut",
+                    given.share_above(
+                        0.02, errors.where(error_type="provider_stream_cut"), streams, *PROVIDER, window="15m"
+                    ),
+                    "warning",
+                    "Streams of {{ $labels.provider }} break off",
+                    "{{ $value | humanizePercentage }} of the streams of {{ $labels.provider }} end before their end.",
+                    wait="5m",
+                    keep="5m",
+                ),
+                Alert(
+                    "TallygateStreamsCancelled",
+                    given.share_above(
+                        0.2, streams.where(outcome="cancelled"), streams, *DEPLOYMENT, window="15m", least=50
+                    ),
+                    "info",
+                    "Callers leave streams of {{ $labels.model }}",
+                    "{{ $value | humanizePercentage }} of the streams of {{ $labels.model }} at"
+                    " {{ $labels.provider }} are left by their callers: they may have waited too long.",
+                    wait="15m",
+                    keep="15m",
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,43 @@
+"""Rules as the file that Prometheus reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import yaml
+
+from tallygate.rules.given import scaled
+from tallygate.rules.model import Alert, Group, Recording
+
+RUNBOOKS = "https://github.com/tallygate/tallygate/blob/main/docs/runbooks"
+"""Where the pages about the alerts are."""
+HEAD = "# Made by `tallygate rules export`. Change its options, not this file.\n"
+WIDTH = 120
+
+
+def written(groups: Iterable[Group], *, runbooks: str = RUNBOOKS, scale: float = 1) -> str:
+    """YAML, the same for the same rules. ``runbooks`` and ``scale`` as for ``rules_file``."""
+    document = {
+        "groups": [
+            {"name": group.name, "rules": [_rule(rule, runbooks.rstrip("/"), scale) for rule in group.rules]}
+            for group in groups
+        ]
+    }
+    return HEAD + yaml.safe_dump(document, sort_keys=False, width=WIDTH, allow_unicode=True)
+
+
+def _rule(rule: Recording | Alert, runbooks: str, scale: float) -> dict[str, object]:
+    if isinstance(rule, Recording):
+        return {"record": rule.name, "expr": str(rule.query)}
+    lasting = {"for": rule.wait, "keep_firing_for": rule.keep}
+    return {
+        "alert": rule.name,
+        "expr": str(rule.query),
+        **{name: scaled(duration, scale) for name, duration in lasting.items() if duration != "0s"},
+        "labels": {"severity": rule.severity},
+        "annotations": {
+            "summary": rule.summary,
+            "description": rule.description,
+            "runbook_url": f"{runbooks}/{rule.name}.md",
+        },
+    }
