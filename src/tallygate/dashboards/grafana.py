@@ -170,7 +170,7 @@ class Grafana:
 
     def _succeeded(self, status: int, document: dict[str, Any]) -> None:
         if status >= 300:
-            raise GrafanaError(f"{self._refusal(status, document)}", status)
+            raise GrafanaError(self._refusal(status, document), status)
 
     def _refusal(self, status: int, document: dict[str, Any]) -> str:
         said = f"{status} {_message(document)}"
@@ -178,6 +178,8 @@ class Grafana:
             return f"{said}: Grafana at {self.url} does not know these credentials; make a token of a service account"
         if status == 403:
             return f"{said}: the service account or user needs the role Editor"
+        if status == 409:
+            return f"{said}: name that folder with --folder-uid, or give another title with --folder"
         if status == 412:
             # Overwriting settles versions; what is left is a title or a plugin in the way.
             return f"{said} ({document.get('status', 'precondition failed')}): rename or remove what is in the way"
