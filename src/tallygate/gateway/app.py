@@ -19,6 +19,7 @@ from tallygate.tally import Tally
 
 if TYPE_CHECKING:
     from tallygate.gateway.admin import AdminAPI
+    from tallygate.gateway.page import Page
 
 HEALTHY = b'{"status":"ok"}'
 JSON = (b"content-type", b"application/json")
@@ -40,6 +41,13 @@ class App:
             from tallygate.gateway.admin import open_admin
 
             self._admin = open_admin(settings, self._parts, self.tally)
+        self._page: Page | None = None
+        if settings.dashboard.enabled:
+            from tallygate.gateway.page import open_page
+
+            self._page = open_page(settings, self.tally)
+        if self._page is not None:
+            self._parts.services.append(self._page)
         self._metrics_path = settings.metrics.endpoint if shown_here else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,8 +70,15 @@ class App:
             await self.metrics(self._parts.access.scraping(scope, headers), receive, send)
         elif self._admin is not None and (path == "/admin" or path.startswith("/admin/")):
             await self._admin(scope, receive, send)
+        elif self._page is not None and self._page.owns(path):
+            await self._page(scope, receive, send)
         else:
             await self._refuse(route or unmatched(path, headers), scope, send, headers)
+
+    def drain(self) -> None:
+        """The server takes no more requests: answers that never end by themselves are to end now."""
+        if self._page is not None:
+            self._page.drain()
 
     async def metrics_only(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What the metrics' own listener serves: the metrics, at their path, and nothing else."""

@@ -98,6 +98,8 @@ class Server(uvicorn.Server):
             listener.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
+        if (drain := getattr(self.config.app, "drain", None)) is not None:
+            drain()
         if not await self._drained():
             count = len(self.server_state.tasks)
             log.warning("%d request(s) cut off at shutdown, unfinished after %g s of grace", count, self._grace)

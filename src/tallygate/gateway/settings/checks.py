@@ -49,6 +49,18 @@ def endpoint(settings: Settings, tree: Tree) -> Found:
         yield tree.problem(at, f"metrics endpoint conflicts with API routes ({clash})", "use another, as in /metrics")
 
 
+def dashboard(settings: Settings, tree: Tree) -> Found:
+    path, at = settings.dashboard.path, ("dashboard", "path")
+    taken = (*API_PATHS, settings.metrics.endpoint)
+    if not METRICS_PATH.match(path):
+        yield tree.problem(at, "is no path of its own", "begin with / and use plain segments, as in /dashboard")
+    elif clash := next((one for one in taken if path == one or path.startswith(f"{one}/")), None):
+        yield tree.problem(at, f"is served already ({clash})", "use another, as in /dashboard")
+    elif settings.metrics.endpoint.startswith(f"{path}/"):
+        problem = f"holds the metrics' path ({settings.metrics.endpoint})"
+        yield tree.problem(at, problem, "use another, as in /dashboard")
+
+
 def listener(settings: Settings, tree: Tree) -> Found:
     apart, port = settings.metrics.listener, settings.server.port
     if apart is not None and apart.port == port and port:
@@ -259,6 +271,7 @@ def somebody_to_ask(settings: Settings, tree: Tree) -> Found:
 
 CHECKS = (
     Check((("metrics", "endpoint"),), endpoint),
+    Check((("dashboard", "path"), ("metrics", "endpoint")), dashboard),
     Check((("metrics", "listener"), ("server", "port")), listener),
     Check((("server", "tls"), ("metrics", "listener")), tls),
     Check((("upstream",),), upstream),

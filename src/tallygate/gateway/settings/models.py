@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ByteSize, Field, field_validator, model_va
 
 from tallygate.gateway.settings.accounts import AccountSettings
 from tallygate.gateway.settings.cache import CacheSettings
+from tallygate.gateway.settings.dashboard import DashboardSettings
 from tallygate.gateway.settings.failover import FailoverSettings, RoutedModelSettings
 from tallygate.gateway.settings.kinds import (
     FALSE,
@@ -250,6 +251,7 @@ class Settings(Section):
 
     server: ServerSettings = ServerSettings()
     metrics: MetricsSettings = MetricsSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     providers: dict[ProviderName, ProviderSettings] = Field(
         default_factory=dict, description="the providers, by the name that labels show"
     )

@@ -1,0 +1,101 @@
+"""The live page of a gateway, put together from its settings."""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tallygate.gateway.page.app import Page
+from tallygate.gateway.page.counted import Counted
+from tallygate.gateway.page.figures import NAMES, RANGES, STEPS, Figures, Series, Totals
+from tallygate.gateway.page.session import Sessions
+from tallygate.gateway.page.source import Source
+from tallygate.tally import Tally, package_version
+
+if TYPE_CHECKING:
+    from tallygate.gateway.settings import Settings
+
+OFF = "metrics.enabled is off: nothing is counted, so there is nothing to show"
+
+
+def open_page(settings: Settings, tally: Tally) -> Page | None:
+    """The live page; None where it is turned off."""
+    configured = settings.dashboard
+    if not configured.enabled:
+        return None
+    sessions = _sessions(settings)
+    about = partial(
+        _about,
+        started=time.time(),
+        version=package_version(),
+        tick=configured.refresh_seconds,
+        open=sessions is None,
+        keys_told="api_key_id" in settings.metrics.identities,
+    )
+    return Page(
+        _source(settings, tally, about),
+        sessions,
+        tally,
+        configured.path,
+        tick=configured.refresh_seconds,
+        viewers=configured.viewers,
+        form_seconds=settings.limits.body_seconds,
+    )
+
+
+def _source(settings: Settings, tally: Tally, about: Callable[..., Figures]) -> Source:
+    if not tally.enabled:
+        return Nothing(partial(about, source="history", problem=OFF))
+    return Counted(tally, list(settings.providers), partial(about, source="history"))
+
+
+def _sessions(settings: Settings) -> Sessions | None:
+    """Who may look: whoever has a key of the gateway's owner; everybody where the API is open and nothing is secret."""
+    accounts = settings.accounts
+    keys = [settings.server.master_key, accounts.admin_key if accounts.enabled else None]
+    if not any(keys):
+        keys = [settings.metrics.secret]
+    known = [key.get_secret_value() for key in keys if key is not None]
+    if not known and not accounts.enabled:
+        return None
+    return Sessions(known, settings.dashboard.session_hours * 3600, settings.dashboard.path)
+
+
+def _about(range: str, problem: str = "", **rest: Any) -> Figures:
+    """Figures with what follows from the range."""
+    return Figures(range=range, step=STEPS[range], problem=problem, **rest)
+
+
+class Nothing:
+    """The figures of a gateway that counts nothing."""
+
+    def __init__(self, about: Callable[..., Figures]) -> None:
+        self._about = about
+
+    async def start(self) -> None:
+        """There is nothing to begin."""
+
+    async def look(self) -> None:
+        """There is nothing to see."""
+
+    async def figures(self, range: str) -> Figures:
+        now, step = time.time(), STEPS[range]
+        last = int(now // step) * step
+        times = list(builtins.range(last + step - RANGES[range], last + step, step))
+        none: list[float | None] = [None] * len(times)
+        return self._about(
+            range=range,
+            now=now,
+            empty=True,
+            times=times,
+            series=Series(*[none] * len(NAMES)),
+            totals=Totals(),
+            providers=[],
+            models=[],
+            routes=[],
+            keys=[],
+            errors=[],
+        )
