@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from tallygate.dashboards.archestra import archestra
 from tallygate.dashboards.board import Board, encode
+from tallygate.dashboards.gatewayz import GATEWAYZ
 from tallygate.dashboards.hyperagent import HYPERAGENT
 from tallygate.dialects import UnknownDialect
 
@@ -21,6 +23,8 @@ POSTGRES_PROVIDERS = ("helm", "otel", "cloudsql", "azure")
 """Who exports the figures of PostgreSQL, which decides their names."""
 
 BOARDS: Mapping[str, Callable[[str], tuple[Board, ...]]] = {
+    "gatewayz": lambda postgres_provider: (GATEWAYZ,),
+    "archestra": archestra,
     "hyperagent": lambda postgres_provider: (HYPERAGENT,),
 }
 """The boards of a dialect, for one of ``POSTGRES_PROVIDERS``."""
