@@ -88,15 +88,12 @@ function appearance() {
   return { colours, font };
 }
 
-/** @param {string} rgb */
-const faint = (rgb) => rgb.replace("rgb(", "rgba(").replace(")", ", 0.13)");
-
 /** plotly knows no time zones: the reader's own, put into the number. */
 const local = (unix) => unix * 1000 - new Date(unix * 1000).getTimezoneOffset() * 60000;
 
 function traces(chart, history, look) {
   const x = history.times.map(local);
-  return chart.curves.map(({ name, label, colour, dash }, index) => ({
+  return chart.curves.map(({ name, label, colour, dash }) => ({
     x,
     y: history.series[name],
     name: label,
@@ -104,7 +101,6 @@ function traces(chart, history, look) {
     mode: "lines",
     connectgaps: false,
     line: { color: look.colours[colour], width: 1.6, dash },
-    ...(chart.curves.length === 1 && !index ? { fill: "tozeroy", fillcolor: faint(look.colours[colour]) } : {}),
     text: history.series[name].map(chart.format),
     hovertemplate: `${label} %{text}<extra></extra>`,
   }));

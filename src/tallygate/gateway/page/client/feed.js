@@ -4,8 +4,8 @@ const AGAIN_MS = 2000;
 const SILENCES = 4;
 
 /**
- * @typedef {{ figures(figures: any): void, update(update: any): void, lost(): void, ended(): void }} Listener
- *   lost: nothing is heard any more, it is tried again; ended: the session is over
+ * @typedef {{ figures(figures: any, live: boolean): void, update(update: any): void, lost(): void, ended(): void }} Listener
+ *   live: more will follow by itself; lost: nothing is heard any more, it is tried again; ended: the session is over
  */
 
 export class Feed {
@@ -33,7 +33,7 @@ export class Feed {
       const figures = JSON.parse(event.data);
       this.#tick = figures.tick;
       this.#heard();
-      this.listener.figures(figures);
+      this.listener.figures(figures, true);
     });
     source.addEventListener("update", (event) => {
       this.#heard();
@@ -65,9 +65,11 @@ export class Feed {
   /** @param {EventSource} source */
   async #refused(source) {
     clearTimeout(this.#timer);
-    const status = await fetch(`${this.path}/figures?range=${this.#range}`).then((answer) => answer.status, () => 0);
+    const answer = await fetch(`${this.path}/figures?range=${this.#range}`).catch(() => null);
     if (source !== this.#source) return;
-    if (status === 401) this.listener.ended();
-    else this.#timer = setTimeout(() => this.open(this.#range), AGAIN_MS);
+    if (answer?.status === 401) return this.listener.ended();
+    // No events, as when too many pages are open, but figures: those of now are better than none.
+    if (answer?.ok) this.listener.figures(await answer.json(), false);
+    this.#timer = setTimeout(() => this.open(this.#range), AGAIN_MS);
   }
 }

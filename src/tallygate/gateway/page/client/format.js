@@ -36,8 +36,9 @@ export function rate(value) {
 export function money(value) {
   if (value === null) return NONE;
   if (value >= 10000) return `$${value < 1e7 ? number(value, { maximumFractionDigits: 0 }) : count(value)}`;
-  if (value >= 1) return `$${number(value, { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-  return `$${number(value, { maximumSignificantDigits: 3 })}`;
+  if (value === 0) return "$0";
+  const decimals = Math.min(20, Math.max(2, 2 - Math.floor(Math.log10(value))));
+  return `$${number(value, { minimumFractionDigits: 2, maximumFractionDigits: decimals })}`;
 }
 
 /**

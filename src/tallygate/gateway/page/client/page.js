@@ -21,12 +21,13 @@ let range = new URLSearchParams(location.search).get("range") ?? "";
 if (!(range in RANGES)) range = "15m";
 
 const feed = new Feed(path, {
-  figures(got) {
-    const back = byId("connection").dataset.state === "lost";
+  figures(got, live) {
+    const back = live && byId("connection").dataset.state === "lost";
     announceProviders(got.providers);
     history = begin(got, history);
     figures = got;
-    connection("live", "Live");
+    if (live) connection("live", "Live");
+    else this.lost();
     if (back) announce("Connected again.");
     show();
   },

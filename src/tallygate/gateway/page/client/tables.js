@@ -4,7 +4,7 @@ import { byId, element } from "./elements.js";
 import { clock, count, money, percent, ratio, seconds } from "./format.js";
 
 /**
- * @typedef {{ title: string, cell(row: any): string | Node, kind?: "number" | "wide" }} Column
+ * @typedef {{ title: string, cell(row: any): string | Node, kind?: "number" | "wide" | "number wide" }} Column
  *   kind: a number stands at the right; a wide one is left out where there is little room
  */
 
@@ -55,9 +55,9 @@ const PROVIDERS = [
   { title: "State", cell: health },
   { title: "Requests", cell: (row) => count(row.requests), kind: "number" },
   { title: "Errors", cell: (row) => failures(row), kind: "number" },
-  { title: "Latency p95", cell: (row) => seconds(row.latency_p95), kind: "number" },
+  { title: "Latency p95", cell: (row) => seconds(row.latency_p95), kind: "number wide" },
   { title: "First token p95", cell: (row) => seconds(row.ttft_p95), kind: "number wide" },
-  { title: "Cost", cell: (row) => money(row.cost_usd), kind: "number" },
+  { title: "Cost", cell: (row) => money(row.cost_usd), kind: "number wide" },
 ];
 
 /** @param {any} row */
@@ -107,8 +107,7 @@ export function showTables(figures) {
   put("providers", table("Health of the providers", PROVIDERS, figures.providers, "No provider has been called."));
   for (const [id, title, unnamed] of TOPS) {
     const most = Math.max(...figures[id].map((row) => row.cost_usd));
-    const none = `Nothing was used in this time.`;
-    put(id, table(`Top ${id}`, used(title, unnamed, most), figures[id], none));
+    put(id, table(`Top ${id}`, used(title, unnamed, most), figures[id], `No ${id} in this time.`));
   }
   put("errors", table("The newest first", ERRORS, figures.errors, "None in this time."));
 }

@@ -8,15 +8,15 @@ const MANY_ERRORS = 0.05;
 
 /**
  * @typedef {{
- *   title: string, series: string[], value(totals: any): string, detail(totals: any, now: number | null): string,
+ *   title: string, series: string[], value(totals: any): string, detail(totals: any, now: number | null): string[],
  *   bad?(totals: any): boolean
  * }} Tile  `series`: added up they are the trend, `now` is its newest value
  */
 
 /** @param {string} name */
-const around = (name) => (totals) => `p50 ${seconds(totals[`${name}_p50`])} · p99 ${seconds(totals[`${name}_p99`])}`;
+const around = (name) => (totals) => [`p50 ${seconds(totals[`${name}_p50`])}`, `p99 ${seconds(totals[`${name}_p99`])}`];
 /** @param {number} number @param {string} what */
-const unless0 = (number, what) => (number > 0 ? ` · ${count(number)} ${what}` : "");
+const unless0 = (number, what) => (number > 0 ? [`${count(number)} ${what}`] : []);
 /** @param {any} totals */
 const failing = (totals) => (ratio(totals.errors, totals.requests) ?? 0) >= MANY_ERRORS;
 
@@ -26,19 +26,19 @@ const TILES = [
     title: "Cost",
     series: ["cost"],
     value: (totals) => money(totals.cost_usd),
-    detail: (totals, now) => moneyPerHour(now) + unless0(totals.unpriced, "unpriced"),
+    detail: (totals, now) => [moneyPerHour(now), ...unless0(totals.unpriced, "unpriced")],
   },
   {
     title: "Requests",
     series: ["requests"],
     value: (totals) => count(totals.requests),
-    detail: (totals, now) => `${rate(now)} now`,
+    detail: (totals, now) => [`${rate(now)} now`],
   },
   {
     title: "Errors",
     series: ["errors"],
     value: (totals) => count(totals.errors),
-    detail: (totals) => `${failing(totals) ? "▲ high: " : ""}${percent(ratio(totals.errors, totals.requests))} of requests`,
+    detail: (totals) => [`${failing(totals) ? "▲ high: " : ""}${percent(ratio(totals.errors, totals.requests))} of requests`],
     bad: failing,
   },
   {
@@ -57,14 +57,17 @@ const TILES = [
     title: "Tokens",
     series: ["input_tokens", "output_tokens"],
     value: (totals) => count(totals.input_tokens + totals.output_tokens),
-    detail: (totals) =>
-      `${count(totals.input_tokens)} in · ${count(totals.output_tokens)} out${unless0(totals.unmetered, "calls unmetered")}`,
+    detail: (totals) => [
+      `${count(totals.input_tokens)} in`,
+      `${count(totals.output_tokens)} out`,
+      ...unless0(totals.unmetered, "calls unmetered"),
+    ],
   },
   {
     title: "Output speed",
     series: ["tokens_per_second_p50"],
     value: (totals) => (totals.tokens_per_second_p50 === null ? NONE : rate(totals.tokens_per_second_p50)),
-    detail: () => "tokens, median call",
+    detail: () => ["tokens, median call"],
   },
   {
     title: "Cache hits",
@@ -73,14 +76,14 @@ const TILES = [
     detail: (totals) => {
       const prompt = ratio(totals.cached_tokens, totals.input_tokens);
       const answers = totals.cache_lookups ? `${count(totals.cache_hits)} of ${count(totals.cache_lookups)}` : "not asked";
-      return prompt ? `${answers} · ${percent(prompt)} of prompts` : answers;
+      return prompt ? [answers, `${percent(prompt)} of prompts`] : [answers];
     },
   },
   {
     title: "Active requests",
     series: ["active_requests"],
     value: (totals) => count(totals.active_requests),
-    detail: () => "right now",
+    detail: () => ["right now"],
   },
 ];
 
@@ -103,11 +106,14 @@ export function showTiles(totals, history) {
     const values = history.times.map((_, index) => sum(tile.series.map((name) => history.series[name][index])));
     const { now, most } = extent(values);
     say(value, tile.value(totals));
-    say(detail, tile.detail(totals, now));
+    say(detail, tile.detail(totals, now).map(together).join(" · "));
     whole.classList.toggle("bad", tile.bad?.(totals) ?? false);
     line.setAttribute("d", path(values, most));
   }
 }
+
+/** Lines break between what is told, not within it. @param {string} told */
+const together = (told) => told.replaceAll(" ", "\u00a0");
 
 /** @param {(number | null)[]} values */
 const sum = (values) => values.reduce((total, value) => (total === null || value === null ? null : total + value));
