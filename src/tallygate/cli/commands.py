@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tallygate.cli import accounts, dashboards
+from tallygate.cli import accounts, dashboards, rules
 from tallygate.cli.options import ENV_FILE, Config, Dotenv
 
 FAILED, MISTAKEN = 1, 2
@@ -48,6 +48,7 @@ app.add_typer(accounts.users, name="users")
 app.add_typer(accounts.keys, name="keys")
 app.add_typer(accounts.credits, name="credits")
 app.add_typer(dashboards.app, name="dashboards")
+app.add_typer(rules.app, name="rules")
 
 
 @app.callback(invoke_without_command=True)

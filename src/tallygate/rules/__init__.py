@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from tallygate.dialects import DIALECTS
 from tallygate.promql import Vocabulary
-from tallygate.rules import aurora, hyperagent, objectives, providers
+from tallygate.rules import aurora, calls, gatewayz, hyperagent, money, objectives, providers, upkeep, work
 from tallygate.rules.given import Given, scaled
 from tallygate.rules.model import Alert, Group, Recording, RuleError, Severity
 from tallygate.rules.targets import Targets
@@ -35,8 +35,16 @@ __all__ = [
 Theme = Callable[[Given], tuple[Group, ...]]
 
 RULES: Mapping[str, tuple[Theme, ...]] = {
-    "tallygate": (objectives.groups, providers.groups),
+    "tallygate": (
+        objectives.groups,
+        providers.groups,
+        calls.groups,
+        money.groups,
+        work.groups,
+        upkeep.groups,
+    ),
     "aurora": (aurora.groups,),
+    "gatewayz": (gatewayz.groups,),
     "hyperagent": (hyperagent.groups,),
 }
 """The dialects that have rules, and what these are about."""

@@ -37,7 +37,7 @@ class Objective:
     all: Query
     all_name: str
     what: str
-    """What is wrong with the bad ones: 'of LLM calls failed'."""
+    """What is wrong with the bad ones: 'LLM calls fail'."""
 
     @property
     def allowed(self) -> float:
@@ -71,13 +71,13 @@ def burning(given: Given, group: str, objective: Objective) -> Group:
         return first.or_(second)
 
     def alerts() -> Iterator[Alert]:
-        goal = f"The objective of {objective.percent:g} % allows {objective.allowed * 100:g} %"
+        goal = f"of them, where the objective of {objective.percent:g} % allows {objective.allowed * 100:g} %"
         yield Alert(
             f"{objective.alert}BurnFast",
             fires(FAST),
             "critical",
-            f"Too many {objective.what}: a month's allowance is gone in days",
-            f"{{{{ $value | humanizePercentage }}}} {objective.what}. {goal}; this is six times as much or more.",
+            f"Many {objective.what}",
+            f"{{{{ $value | humanizePercentage }}}} {goal}: a month's allowance is gone in days.",
             wait="2m",
             keep="5m",
         )
@@ -86,7 +86,7 @@ def burning(given: Given, group: str, objective: Objective) -> Group:
             fires(SLOW),
             "warning",
             f"More {objective.what} than the objective allows",
-            f"{{{{ $value | humanizePercentage }}}} {objective.what} for a day or more. {goal}.",
+            f"{{{{ $value | humanizePercentage }}}} {goal}, for a day or more.",
             wait="15m",
             keep="15m",
         )

@@ -49,11 +49,11 @@ class Given:
     def spike(self, factor: float, counter: Selector, *by: str, window: str, least: float) -> Query:
         """Where a counter grows faster than so many times its mean of the day before.
 
-        Silent until it has a day of history, and where less than ``least`` was counted in that day.
+        Silent until it has a day of history, and where less than ``least`` was counted in the window.
         """
         window, day = self.span(window), self.span("1d")
         usual = counter.ago(window).rate(day).sum(*by)
-        enough = counter.ago(window).increase(day).sum(*by).above(least)
+        enough = counter.increase(window).sum(*by).above(least)
         return (counter.rate(window).sum(*by) / usual).above(factor).and_(enough).and_(counter.ago(day).now.sum(*by))
 
 

@@ -26,7 +26,7 @@ def groups(given: Given) -> tuple[Group, ...]:
                 "tallygate_llm_calls_failed",
                 given("tallygate_llm_calls_total").rate().sum("job"),
                 "tallygate_llm_calls",
-                "of LLM calls failed by fault of a provider or the gateway",
+                "LLM calls fail by fault of a provider or the gateway",
             ),
         ),
         burning(
@@ -39,7 +39,7 @@ def groups(given: Given) -> tuple[Group, ...]:
                 "tallygate_llm_calls_slow",
                 latency.rate().sum("job"),
                 "tallygate_llm_calls_whole",
-                f"of LLM calls without streaming took longer than {targets.latency_seconds:g} s",
+                f"LLM calls without streaming take longer than {targets.latency_seconds:g} s",
             ),
         ),
         burning(
@@ -52,7 +52,7 @@ def groups(given: Given) -> tuple[Group, ...]:
                 "tallygate_llm_streams_slow",
                 first_token.rate().sum("job"),
                 "tallygate_llm_streams",
-                f"of streams had no token within {targets.first_token_seconds:g} s",
+                f"streams have no token within {targets.first_token_seconds:g} s",
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""Providers that are away, fail or refuse, and the limits of our own."""
+"""Providers that are away, fail, or tell us to slow down."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ def groups(given: Given) -> tuple[Group, ...]:
     """One."""
     attempts = given("tallygate_upstream_attempts_total")
     failed = attempts.like(error_type="provider_.+").unlike(error_type="provider_rate_limit")
-    calls, errors = given("tallygate_llm_calls_total"), given("tallygate_llm_errors_total")
-    streams = calls.where(stream="true")
     breaker = given("tallygate_breaker_state").unlike(tallygate_breaker_state="closed")
     return (
         Group(
@@ -59,40 +57,6 @@ def groups(given: Given) -> tuple[Group, ...]:
                     "{{ $value | humanizePercentage }} of the requests to {{ $labels.provider }} get a 429.",
                     wait="5m",
                     keep="5m",
-                ),
-                Alert(
-                    "TallygateCallsRefused",
-                    given.share_above(
-                        0.1, errors.like(error_type="policy_rate_limit|policy_budget"), calls, "job", window="10m"
-                    ),
-                    "warning",
-                    "Limits of ours refuse many calls",
-                    "{{ $value | humanizePercentage }} of LLM calls are refused by a rate limit or a budget of ours.",
-                    wait="5m",
-                    keep="5m",
-                ),
-                Alert(
-                    "TallygateStreamsCut",
-                    given.share_above(
-                        0.02, errors.where(error_type="provider_stream_cut"), streams, *PROVIDER, window="15m"
-                    ),
-                    "warning",
-                    "Streams of {{ $labels.provider }} break off",
-                    "{{ $value | humanizePercentage }} of the streams of {{ $labels.provider }} end before their end.",
-                    wait="5m",
-                    keep="5m",
-                ),
-                Alert(
-                    "TallygateStreamsCancelled",
-                    given.share_above(
-                        0.2, streams.where(outcome="cancelled"), streams, *DEPLOYMENT, window="15m", least=50
-                    ),
-                    "info",
-                    "Callers leave streams of {{ $labels.model }}",
-                    "{{ $value | humanizePercentage }} of the streams of {{ $labels.model }} at"
-                    " {{ $labels.provider }} are left by their callers: they may have waited too long.",
-                    wait="15m",
-                    keep="15m",
                 ),
             ),
         ),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import yaml
 
 from tallygate.rules.given import scaled
-from tallygate.rules.model import Alert, Group, Recording
+from tallygate.rules.model import Alert, Group, Recording, RuleError
 
 RUNBOOKS = "https://github.com/tallygate/tallygate/blob/main/docs/runbooks"
 """Where the pages about the alerts are."""
@@ -16,7 +16,12 @@ WIDTH = 120
 
 
 def written(groups: Iterable[Group], *, runbooks: str = RUNBOOKS, scale: float = 1) -> str:
-    """YAML, the same for the same rules. ``runbooks`` and ``scale`` as for ``rules_file``."""
+    """YAML, the same for the same rules. ``runbooks`` and ``scale`` as for ``rules_file``.
+
+    Raises RuleError for an address of runbooks that cannot be followed.
+    """
+    if not runbooks.startswith(("https://", "http://")):
+        raise RuleError("runbooks", runbooks, "is no address", "give one that begins with https:// or http://")
     document = {
         "groups": [
             {"name": group.name, "rules": [_rule(rule, runbooks.rstrip("/"), scale) for rule in group.rules]}
