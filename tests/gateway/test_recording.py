@@ -11,7 +11,7 @@ from tallygate import context
 from tallygate.gateway import recording
 from tallygate.gateway.exchange import Exchange
 from tallygate.gateway.parts import put_together
-from tallygate.gateway.recording import Recording
+from tallygate.gateway.recording import NOW, Recording
 from tallygate.gateway.routes import match
 from tallygate.gateway.settings import Settings
 from tallygate.gateway.tallying import open_tally
@@ -44,6 +44,7 @@ def exchange_of(tally: Tally, record: Recording, usage: Usage | None, *, stream:
     exchange.body = b'{"model":"gpt-4o","stream":%s}' % (b"true" if stream else b"false")
     exchange.head = route.wire.read_head(exchange.body, "", False)
     exchange.deployment = put_together(SETTINGS, tally).router.choose("gpt-4o", route.kind, route.template)
+    record.in_flight(NOW, 1)
     exchange.call = record.start_call(exchange, exchange.deployment, exchange.head)
     exchange.meter = route.wire.meter(stream=stream, status=200, content_encoding="", hide_usage=False)
     exchange.meter.usage = usage
@@ -87,6 +88,7 @@ def test_the_smooth_way_records_what_the_rough_way_does(
 def in_single_facts(record: Recording, exchange: Exchange) -> None:
     """As what did not go well is recorded."""
     record._record_rough(exchange, 11.0)
+    record.in_flight(NOW, -1)
 
 
 def test_calls_in_a_context_have_its_labels() -> None:

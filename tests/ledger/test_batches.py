@@ -41,6 +41,7 @@ class Steps(Calls):
             self,
             ((READ, TOKENS), (WRITTEN, TOKENS), (CACHED, (STARTED, MIDDLE))),
             ((self.first, ((STARTED, MIDDLE),)), (self.all, ((STARTED, ENDED), BYTES))),
+            None,
         )
 
     def close(self, *values: Any) -> bool:
@@ -135,8 +136,30 @@ def test_a_draft_that_does_not_derive_is_for_finish(steps: Steps) -> None:
 def test_a_batch_of_nothing_but_the_draft(steps: Steps) -> None:
     draft = steps.draft().start()
     assert draft.count(READ, 1, WRITTEN, 2) is True
-    assert steps.form.batch(None, (), ()).close(draft) is True
+    assert steps.form.batch(None, (), (), None).close(draft) is True
     assert (steps.cells[0], steps.cells[2], draft.over) == (1, 1, True)
+
+
+def test_the_gauge_that_is_left_goes_down_however_it_ends(steps: Steps) -> None:
+    served = steps.ledger.tables[1].row("served")
+    batch = steps.form.batch(None, (), (), served)
+    served.add(0, 5)
+    draft = steps.draft().start()
+    assert (draft.count(READ, 1, WRITTEN, 2), steps.gauge) == (True, 6)
+    assert (batch.close(draft), steps.gauge) == (True, 4)
+    assert (batch.close(draft), steps.gauge) == (False, 3)
+    underivable = steps.draft().start()
+    assert (batch.close(underivable), steps.asked, steps.gauge) == (True, ["finish"], 3)
+    with pytest.raises(TypeError, match="takes a draft and 0 values"):
+        batch.close(underivable, 1)
+    assert (underivable.close(None), steps.gauge) == (True, 2)
+
+
+def test_only_a_gauge_can_be_left(steps: Steps) -> None:
+    with pytest.raises(TypeError, match="the first measure of the row that a batch leaves is a gauge"):
+        steps.form.batch(None, (), (), steps.first)
+    with pytest.raises(TypeError, match="a tuple of rows and a row or None"):
+        steps.form.batch(None, (), (), object())  # type: ignore[arg-type]  # the point of the test
 
 
 def test_nothing_is_recorded_into_a_closed_ledger(steps: Steps) -> None:
@@ -152,7 +175,8 @@ def test_what_cannot_be_closed(steps: Steps) -> None:
         steps.batch.close(draft, 1.0, 2.0)
     with pytest.raises(TypeError, match="a draft to the batch's own table"):
         steps.batch.close(steps.first, 1.0, 1.5, 2.0, 5, 1)  # type: ignore[arg-type]  # the point of the test
-    other: Any = steps.first.form(steps.ledger.tables[2].draft_type, steps.going, 0, None, True, None, None)
+    kind: Any = steps.ledger.tables[2].draft_kind(type("Nothing", (), {"__slots__": ()}))
+    other: Any = steps.first.form(kind, steps.going, 0, None, True, None, None)
     with pytest.raises(TypeError, match="a draft to the batch's own table"):
         steps.batch.close(other.draft(None, None), 1.0, 1.5, 2.0, 5, 1)
     assert (steps.step(steps.first)[0], draft.over) == (0, False)
@@ -173,16 +197,16 @@ def test_batches_that_cannot_be(
     steps: Steps, measures: Any, sources: tuple[Source, ...], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        steps.form.batch(None, measures, ((steps.first, sources),))
+        steps.form.batch(None, measures, ((steps.first, sources),), None)
 
 
 def test_batches_of_too_much(steps: Steps) -> None:
     with pytest.raises(ValueError, match="16 rows at most"):
-        steps.form.batch(None, (), ((steps.first, ()),) * 17)
+        steps.form.batch(None, (), ((steps.first, ()),) * 17, None)
     with pytest.raises(ValueError, match="24 measures at most"):
-        steps.form.batch(None, ((COST, 0),) * 25, ())
+        steps.form.batch(None, ((COST, 0),) * 25, (), None)
     with pytest.raises(TypeError):
-        steps.form.batch(None, (), ((object(), ()),))  # type: ignore[arg-type]  # the point of the test
+        steps.form.batch(None, (), ((object(), ()),), None)  # type: ignore[arg-type]  # the point of the test
 
 
 class Linking:
@@ -193,8 +217,9 @@ class Linking:
         self.told: list[object] = []
         told = self.told
 
-        class Kind(calls.draft_type):  # type: ignore[name-defined,misc]  # known when it runs
+        class Kind:
             __slots__ = ()
+            over: bool
 
             def link(self, trace: object, problem: BaseException | None) -> None:
                 told.append((trace, problem, self.over))
@@ -203,7 +228,7 @@ class Linking:
                 told.append("finish")
 
         self.row = calls.row("m")
-        self.form = self.row.form(Kind, going.row("m"), 0, DERIVATION, True, None, traced)
+        self.form = self.row.form(calls.draft_kind(Kind), going.row("m"), 0, DERIVATION, True, None, traced)
 
     def run(self, tokens: int | None) -> None:
         with self.form.draft(None, None) as draft:

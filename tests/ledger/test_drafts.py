@@ -50,7 +50,7 @@ class Calls:
         self.asked: list[object] = []
         asked = self.asked
 
-        class Kind(calls.draft_type):  # type: ignore[name-defined,misc]  # known when it runs
+        class Kind:
             __slots__ = ()
 
             def fail(self, problem: BaseException) -> None:
@@ -65,10 +65,10 @@ class Calls:
             def moved(self, place: object) -> None:
                 asked.append(("moved", place))
 
-        self.kind: type[Any] = Kind
+        self.kind: type[Any] = calls.draft_kind(Kind)
         self.row: Row = calls.row("m")
         self.going: Row = going.row("m")
-        self.form: Form = self.row.form(Kind, self.going, DURATION, derivation, direct, lambda: self.place, None)
+        self.form: Form = self.row.form(self.kind, self.going, DURATION, derivation, direct, lambda: self.place, None)
 
     def draft(self) -> Draft:
         return self.form.draft(self, None)
@@ -88,6 +88,16 @@ class Calls:
 def calls(implementation: Implementation) -> Any:
     ledger = open_ledger(SCHEMAS, implementation=implementation)
     yield Calls(ledger)
+    ledger.close()
+
+
+def test_drafts_are_not_the_garbage_collectors_to_watch() -> None:
+    ledger = open_ledger(SCHEMAS, implementation="native")
+    calls = Calls(ledger)
+    assert gc.is_tracked(calls.draft()) is False
+    assert (calls.kind.__name__, calls.kind.__module__) == ("Kind", __name__)
+    with pytest.raises(TypeError, match=r"draft_kind\(\) takes a class, not 1"):
+        ledger.tables[0].draft_kind(1)  # type: ignore[arg-type]  # the point of the test
     ledger.close()
 
 

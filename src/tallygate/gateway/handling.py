@@ -48,7 +48,6 @@ async def handle(parts: Parts, exchange: Exchange) -> None:
             settle(parts, exchange)
         parts.failover.conclude(exchange)
         parts.recording.record(exchange)
-        parts.recording.in_flight(NOW, -1)
 
 
 def _unreadable(exchange: Exchange, problem: BadRequest) -> Refusal:

@@ -79,7 +79,17 @@ class Recording:
     one call of the ledger; the facts are the same as those of a rough one.
     """
 
-    __slots__ = ("_dimensions", "_enabled", "_identified", "_known", "_tally", "_told", "_traces", "in_flight")
+    __slots__ = (
+        "_dimensions",
+        "_enabled",
+        "_identified",
+        "_known",
+        "_served",
+        "_tally",
+        "_told",
+        "_traces",
+        "in_flight",
+    )
 
     def __init__(self, tally: Tally, dimensions: HeaderDimensions | None = None) -> None:
         """dimensions: read from requests' headers, if any are configured."""
@@ -90,8 +100,9 @@ class Recording:
         self._known: dict[Labels, Batches] = {}
         self._traces = tally.exemplar not in (None, caller_span)
         """Whether requests are in traces of which their callers know nothing."""
-        self.in_flight: Callable[[int, int], None] = tally.tables[HTTPInFlight].row().add if tally.enabled else _nothing
-        """Counts the requests being served: ``in_flight(NOW, 1)`` as one begins, ``in_flight(NOW, -1)`` at its end."""
+        self._served = tally.tables[HTTPInFlight].row() if tally.enabled else None
+        self.in_flight: Callable[[int, int], None] = self._served.add if self._served is not None else _nothing
+        """Counts the requests being served: ``in_flight(NOW, 1)`` as one begins; ``record`` takes it off."""
 
     def start_call(self, exchange: Exchange, deployment: Deployment, head: Head) -> LLMCallTracker:
         """Start the clock of the request's call, and count it as going on."""
@@ -121,7 +132,7 @@ class Recording:
         return {**dimensions, **_identities(exchange)} if self._identified else dimensions
 
     def record(self, exchange: Exchange) -> None:
-        """A request has ended just now."""
+        """A request has ended just now, and is served no longer."""
         if not self._enabled:
             return
         ended_at, batch, meter = perf_counter(), exchange.batch, exchange.meter
@@ -129,27 +140,29 @@ class Recording:
         try:
             if batch is None or usage is None or exchange.status != 200 or exchange.outcome != "completed":
                 self._record_rough(exchange, ended_at)
+            else:
+                assert exchange.call is not None
+                batch.close(
+                    exchange.call,
+                    exchange.started_at,
+                    exchange.read_at,
+                    exchange.dispatched_at,
+                    exchange.headers_at,
+                    exchange.replied_at,
+                    ended_at,
+                    ended_at - exchange.started_at - exchange.waited,
+                    usage.input_tokens,
+                    usage.output_tokens,
+                    usage.cache_read_tokens,
+                    usage.cache_write_tokens,
+                    usage.reasoning_tokens,
+                    len(exchange.body),
+                    exchange.response_size,
+                )
                 return
-            assert exchange.call is not None
-            batch.close(
-                exchange.call,
-                exchange.started_at,
-                exchange.read_at,
-                exchange.dispatched_at,
-                exchange.headers_at,
-                exchange.replied_at,
-                ended_at,
-                ended_at - exchange.started_at - exchange.waited,
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cache_read_tokens,
-                usage.cache_write_tokens,
-                usage.reasoning_tokens,
-                len(exchange.body),
-                exchange.response_size,
-            )
         except Exception as problem:
             self._tally.failed(HTTPRequest, problem)
+        self.in_flight(NOW, -1)
 
     def _learn(self, route: Route, deployment: Deployment, head: Head) -> Batches | None:
         """How such calls start, and how they end when all goes well; None when they cannot be recorded."""
@@ -175,7 +188,9 @@ class Recording:
             attempt = binding.attempt_row(200, "")
             request = tables[HTTPRequest].row(route.method, template, "200")
             rows = (*phases, (attempt, OF_ATTEMPT), (request, OF_REQUEST))
-            plain, linked = [form.batch(binding, OF_CALL, rows) for form in (binding.plain_form(), binding.form)]
+            plain, linked = [
+                form.batch(binding, OF_CALL, rows, self._served) for form in (binding.plain_form(), binding.form)
+            ]
         except Exception as problem:
             self._tally.failed(LLMCall, problem)
             return None

@@ -6,7 +6,7 @@ A ledger is one segment of memory: 64-bit integer cells, shared by all worker pr
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from tallygate.ledger.schema import TableSchema
 
@@ -173,12 +173,13 @@ class Form(Protocol):
         owner: object,
         measures: tuple[tuple[int, Source], ...],
         rows: tuple[tuple[Row, tuple[Source, ...]], ...],
+        left: Row | None,
     ) -> "Batch":
         """Drafts of this form for an owner, and their end together with records into rows of any table.
 
         measures: of the draft, by index. rows: each with the sources of its measures, in the order of ``Row.record``.
-        Values are numbered from 0 to 31; there are 16 rows and 64 sources at most. Raises TypeError, ValueError or
-        IndexError.
+        Values are numbered from 0 to 31; there are 16 rows and 64 sources at most. left: a row whose first measure is
+        a gauge, which goes down by 1 at the end. Raises TypeError, ValueError or IndexError.
         """
 
 
@@ -191,8 +192,8 @@ class Batch(Protocol):
     def close(self, draft: "Draft", *values: Value) -> bool:
         """Set the draft's measures, record into the rows, then end the draft as leaving its block does.
 
-        False when the draft was over: then nothing happens. In a forked child that inherited the draft nothing is
-        recorded. TypeError when it goes to another table, or when the number of values is not the batch's.
+        False when the draft was over: then only the gauge goes down. In a forked child that inherited the draft nothing
+        is recorded. TypeError when it goes to another table, or when the number of values is not the batch's.
         """
 
 
@@ -264,9 +265,8 @@ class Draft(Protocol):
 class Table(Protocol):
     """The rows of one fact."""
 
-    @property
-    def draft_type(self) -> type[Draft]:
-        """What the classes of drafts to its rows are derived from."""
+    def draft_kind(self, behaviour: type) -> type[Any]:
+        """The class of drafts to its rows that behave so: a class without slots or attributes of its own."""
 
     @property
     def schema(self) -> TableSchema: ...

@@ -233,7 +233,9 @@ def _is_id(text: object, digits: int) -> bool:
 class Table:
     """The rows of one fact."""
 
-    draft_type = Draft
+    @staticmethod
+    def draft_kind(behaviour: type) -> type:
+        return type(behaviour.__name__, (behaviour, Draft), {"__slots__": (), "__module__": behaviour.__module__})
 
     def __init__(self, ledger: "Ledger", schema: TableSchema) -> None:
         self.ledger, self.schema = ledger, schema

@@ -12,6 +12,7 @@ from tallygate.ledger.interface import Derivation, Source, Value
 from tallygate.ledger.interface import Draft as DraftProtocol
 from tallygate.ledger.interface import Form as FormProtocol
 from tallygate.ledger.interface import Row as RowProtocol
+from tallygate.ledger.schema import Kind
 from tallygate.ledger.values import INT64_MAX, OBSERVATION_LIMIT, units_of, units_of_nanoseconds
 
 if TYPE_CHECKING:
@@ -66,15 +67,18 @@ class Form:
         owner: object,
         measures: tuple[tuple[int, Source], ...],
         rows: tuple[tuple[RowProtocol, tuple[Source, ...]], ...],
+        left: RowProtocol | None,
     ) -> Batch:
         from tallygate.ledger.python import Row as OwnRow  # python.py imports this module
 
-        if not isinstance(measures, tuple) or not isinstance(rows, tuple):
-            raise TypeError("batch() takes an owner, a tuple of measures and a tuple of rows")
+        if not isinstance(measures, tuple) or not isinstance(rows, tuple) or not isinstance(left, OwnRow | None):
+            raise TypeError("batch() takes an owner, a tuple of measures, a tuple of rows and a row or None")
+        if left is not None and left.table.schema.measures[0].kind is not Kind.GAUGE:
+            raise TypeError("the first measure of the row that a batch leaves is a gauge")
         own = tuple((row, sources) for row, sources in rows if isinstance(row, OwnRow))
         if len(own) < len(rows):
             raise TypeError("batch() takes rows of a ledger")
-        return Batch(self, owner, measures, own)
+        return Batch(self, owner, measures, own, left)
 
 
 class Draft:
@@ -283,7 +287,7 @@ NOT_A_NUMBER: Final = float("nan")
 class Batch:
     """The end of a draft, and records into rows of other tables."""
 
-    __slots__ = ("_count", "_form", "_measures", "_owner", "_rows")
+    __slots__ = ("_count", "_form", "_left", "_measures", "_owner", "_rows")
 
     def __init__(
         self,
@@ -291,8 +295,9 @@ class Batch:
         owner: object,
         measures: tuple[tuple[int, Source], ...],
         rows: tuple[tuple[Row, tuple[Source, ...]], ...],
+        left: Row | None,
     ) -> None:
-        self._form, self._owner, self._measures, self._rows = form, owner, measures, rows
+        self._form, self._owner, self._measures, self._rows, self._left = form, owner, measures, rows, left
         for measure, _ in measures:
             form.schema(measure)
         sources = [source for _, source in measures] + [source for _, of_row in rows for source in of_row]
@@ -315,14 +320,16 @@ class Batch:
             raise TypeError(f"close() takes a draft and {self._count} values ({len(values) + 1} arguments given)")
         if not isinstance(draft, Draft) or not draft.goes_to(self._form.row.table):
             raise TypeError("close() takes a draft to the batch's own table")
-        if draft.over:
-            return False
-        for measure, source in self._measures:
-            draft.put(measure, _value(source, values))
-        for row, sources in () if draft.inherited else self._rows:
-            row.record(*[_value(source, values) for source in sources])
-        draft.__exit__(None, None, None)
-        return True
+        over = draft.over
+        if not over:
+            for measure, source in self._measures:
+                draft.put(measure, _value(source, values))
+            for row, sources in () if draft.inherited else self._rows:
+                row.record(*[_value(source, values) for source in sources])
+            draft.__exit__(None, None, None)
+        if self._left is not None:
+            self._left.add(0, -1)
+        return not over
 
 
 def _value(source: Source, values: tuple[Value, ...]) -> Value:

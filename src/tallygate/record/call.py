@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from tallygate.facts import LLMCall, LLMOutputChunk, UpstreamAttempt
 from tallygate.pricing import UNITS_PER_USD
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tallygate.ledger.interface import Draft
     from tallygate.record.binding import Binding
 else:
-    Draft = object  # which one is the ledger's choice: see tracker_type
+    Draft = object  # which one is the ledger's choice
 
 MOST_AT_ONCE = 65_536
 """How many content deltas may arrive together."""
@@ -274,8 +274,3 @@ class LLMCallTracker(Draft):
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.__exit__(kind, problem, trace)
-
-
-def tracker_type(draft_type: type[Draft]) -> type[LLMCallTracker]:
-    """Trackers over this ledger's drafts."""
-    return cast("type[LLMCallTracker]", type("LLMCallTracker", (LLMCallTracker, draft_type), {"__slots__": ()}))

@@ -14,7 +14,7 @@ from tallygate.pricing import PriceList
 from tallygate.record.accounts import AccountRecording
 from tallygate.record.binding import ARGUMENTS, FROM_CONTEXT, Binding, Exemplifier, Key, values_of
 from tallygate.record.caches import CacheRecording
-from tallygate.record.call import LLMCallTracker, tracker_type
+from tallygate.record.call import LLMCallTracker
 from tallygate.record.databases import QueryRecording
 from tallygate.record.default import default
 from tallygate.record.failover import FailoverRecording
@@ -68,7 +68,7 @@ class Recorder(
         """Rows of served HTTP requests by method, route and status, for those who look here before ``http_row``."""
         self._http_live: Row | None = None
         self._known_models = None if known_models is None else frozenset(known_models)
-        self._tracker = tracker_type(tables[LLMCall].draft_type) if tables else LLMCallTracker
+        self._tracker: type[LLMCallTracker] = tables[LLMCall].draft_kind(LLMCallTracker) if tables else LLMCallTracker
 
     # LLM calls
 

@@ -20,6 +20,7 @@ typedef struct { /* one row; what it records lies side by side, so that the memo
 
 typedef struct {
     Source source;
+    const Measure *measure;
     Spot spot;
 } Record;
 
@@ -32,6 +33,7 @@ typedef struct {
     Source sources[MOST_MEASURES];    /* of these */
     Line lines[MOST_LINES];
     Row *rows[MOST_LINES]; /* what the lines lie in lives as long as these */
+    Row *left;             /* NULL, or its gauge goes down by 1 at the end */
     Record *records;
 } Batch;
 
@@ -99,7 +101,8 @@ static int parse_line(Batch *batch, Row *row, PyObject *sources) {
     batch->lines[batch->line_count++] = (Line){row->cells, row->shape->book, width};
     for (uint32_t i = 0; i < width; i++) {
         Record *record = &batch->records[batch->record_count++];
-        record->spot = spot_of(&row->shape->recorded[i], row->cells);
+        record->measure = &row->shape->recorded[i];
+        record->spot = spot_of(record->measure, row->cells);
         if (parse_source(batch, PyTuple_GetItem(sources, i), &record->source) != 0) return -1;
     }
     return 0;
@@ -116,12 +119,16 @@ static int parse_lines(Batch *batch, PyObject *lines) {
 }
 
 PyObject *batch_new(Form *form, PyObject *const *args, Py_ssize_t count) {
-    if (count != 3 || !PyTuple_Check(args[1]) || !PyTuple_Check(args[2]))
-        return PyErr_Format(PyExc_TypeError, "batch() takes an owner, a tuple of measures and a tuple of rows");
+    if (count != 4 || !PyTuple_Check(args[1]) || !PyTuple_Check(args[2]) ||
+        (args[3] != Py_None && Py_TYPE(args[3]) != RowType))
+        return PyErr_Format(PyExc_TypeError, "batch() takes an owner, a tuple of measures, a tuple of rows and a row or None");
+    if (args[3] != Py_None && ((Row *)args[3])->shape->measures->kind != KIND_GAUGE)
+        return PyErr_Format(PyExc_TypeError, "the first measure of the row that a batch leaves is a gauge");
     Batch *batch = (Batch *)PyType_GenericAlloc(BatchType, 0);
     if (batch == NULL) return NULL;
     Py_INCREF((PyObject *)form), batch->form = form;
     Py_INCREF(args[0]), batch->owner = args[0];
+    if (args[3] != Py_None) Py_INCREF(args[3]), batch->left = (Row *)args[3];
     if (parse_puts(batch, form, args[1]) != 0 || parse_lines(batch, args[2]) != 0) {
         Py_DECREF((PyObject *)batch);
         return NULL;
@@ -147,6 +154,7 @@ static void batch_dealloc(Batch *batch) {
     PyTypeObject *type = Py_TYPE((PyObject *)batch);
     PyObject_GC_UnTrack(batch);
     for (uint32_t i = 0; i < batch->line_count; i++) Py_DECREF((PyObject *)batch->rows[i]);
+    Py_XDECREF((PyObject *)batch->left);
     PyMem_Free(batch->records);
     Py_XDECREF((PyObject *)batch->form);
     Py_XDECREF(batch->owner);
@@ -203,6 +211,12 @@ static PyObject *batch_start(Batch *self, PyObject *unused) {
     return started;
 }
 
+static inline void leave(const Batch *batch) {
+    Row *row = batch->left;
+    if (row && !row_closed(row) && unlikely(!row_gauge_add(row, row->shape->measures, -1)))
+        count_dropped(row->shape->book, 1);
+}
+
 static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t count) {
     if (unlikely(count != (Py_ssize_t)self->value_count + 1))
         return PyErr_Format(PyExc_TypeError, "close() takes a draft and %u values (%zd arguments given)",
@@ -212,6 +226,7 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
     if (unlikely(!PyObject_TypeCheck(args[0], DraftType) || draft->form->row->shape != shape))
         return PyErr_Format(PyExc_TypeError, "close() takes a draft to the batch's own table");
     if (unlikely(draft_over(draft))) {
+        leave(self);
         Py_INCREF(Py_False);
         return Py_False;
     }
@@ -221,12 +236,14 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
     uint32_t growing = 0;
     int alone = 1;
     int64_t units, dropped = 0;
-    const char *form = (const char *)self->form; /* all that is needed soon comes while the values are read */
-    for (size_t at = 0; at < sizeof(Form); at += 64) __builtin_prefetch(form + at);
+    const Form *form = self->form; /* all that is needed soon comes while the values are read */
+    uint32_t usual = atomic_load_explicit(&form->usual, relaxed);
+    for (const Sum *sum = form->sums; sum < form->sums + form->sum_count; sum++) __builtin_prefetch(sum);
+    for (uint32_t bits = usual; bits; bits &= bits - 1) __builtin_prefetch(&form->spots[__builtin_ctz(bits)]);
     for (uint32_t i = 0; i < self->record_count; i++) spot_near(&record[i].spot);
     given.objects = args + 1;
     read_floats(&given, self->value_count);
-    for (uint32_t i = 0; i < shape->recorded_count; i++) spot_near(&self->form->spots[i]);
+    for (uint32_t bits = usual; bits; bits &= bits - 1) spot_near(&form->spots[__builtin_ctz(bits)]);
     for (uint32_t i = 0; i < self->put_count; i++) {
         uint32_t index = self->measures[i];
         int outcome = value_from(&given, &self->sources[i], &shape->recorded[index], &units);
@@ -243,9 +260,9 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
         alone &= adds_alone(line->book);
         growths[growing++] = (Growth){line->cells, NULL, 1};
         for (; record < end; record++) {
-            int outcome = value_from(&given, &record->source, record->spot.measure, &units);
+            int outcome = value_from(&given, &record->source, record->measure, &units);
             if (likely(outcome == VALUE_GOOD))
-                outcome = growth_at(&record->spot, units, &growths[growing]) ? VALUE_GOOD : VALUE_BAD;
+                outcome = growth_at(&record->spot, record->measure, units, &growths[growing]) ? VALUE_GOOD : VALUE_BAD;
             growing += outcome == VALUE_GOOD;
             dropped += outcome == VALUE_BAD;
         }
@@ -253,6 +270,7 @@ static PyObject *batch_close(Batch *self, PyObject *const *args, Py_ssize_t coun
     dropped += grow_all(growths, growing, alone);
     if (unlikely(dropped)) count_dropped(shape->book, dropped);
     if (draft_leave(draft) != 0) return NULL;
+    leave(self);
     Py_INCREF(Py_True);
     return Py_True;
 }

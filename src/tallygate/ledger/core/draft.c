@@ -114,10 +114,14 @@ static void record_draft(Draft *draft, Row *row) {
     if (unlikely(row_closed(row))) return;
     if (unlikely(draft_inherited(draft))) return;
     __builtin_prefetch((const void *)row->cells, 1);
+    if (spots && unlikely(atomic_load_explicit(&draft->form->usual, relaxed) != draft->set))
+        atomic_store_explicit(&draft->form->usual, draft->set, relaxed);
     for (uint32_t set = draft->set; set; set &= set - 1) {
         uint32_t index = (uint32_t)__builtin_ctz(set);
-        int taken = likely(spots != NULL) ? growth_at(&spots[index], draft->units[index], &growths[count])
-                                          : growth_of(&measures[index], row->cells, draft->units[index], &growths[count]);
+        const Measure *measure = &measures[index];
+        int64_t units = draft->units[index];
+        int taken = likely(spots != NULL) ? growth_at(&spots[index], measure, units, &growths[count])
+                                          : growth_of(measure, row->cells, units, &growths[count]);
         count += taken;
         dropped += !taken;
     }

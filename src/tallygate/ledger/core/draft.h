@@ -25,6 +25,7 @@ typedef struct {
     uint32_t sources[MOST_SOURCES], source_count;
     uint32_t rate, rate_of, sum_count;  /* rate: rate_of per second */
     int derives, direct;
+    _Atomic uint32_t usual; /* bits of the measures that the last record had: most have the same */
     Sum sums[MOST_DERIVED];
     Spot spots[MOST_MEASURES]; /* of row */
 } Form;

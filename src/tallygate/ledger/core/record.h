@@ -77,11 +77,9 @@ static inline int growth_of(const Measure *measure, Cell *row, int64_t units, Gr
 typedef struct {
     Cell *cell, *bucket; /* bucket: NULL for a sum */
     int64_t above, up_to;
-    const Measure *measure;
 } Spot;
 
-static inline void spot_find(Spot *spot, int64_t units) {
-    const Measure *measure = spot->measure;
+static inline void spot_find(Spot *spot, const Measure *measure, int64_t units) {
     uint32_t bucket = bucket_of(measure, units);
     spot->bucket = spot->cell + 1 + bucket;
     spot->above = bucket ? measure->bounds[bucket - 1] : -1;
@@ -89,8 +87,8 @@ static inline void spot_find(Spot *spot, int64_t units) {
 }
 
 static inline Spot spot_of(const Measure *measure, Cell *row) {
-    Spot spot = {row + measure->offset, NULL, 0, 0, measure};
-    if (measure->kind == KIND_DISTRIBUTION) spot_find(&spot, 0);
+    Spot spot = {row + measure->offset, NULL, 0, 0};
+    if (measure->kind == KIND_DISTRIBUTION) spot_find(&spot, measure, 0);
     return spot;
 }
 
@@ -100,14 +98,14 @@ static inline void spot_near(const Spot *spot) {
 }
 
 /* As growth_of. */
-static inline int growth_at(Spot *spot, int64_t units, Growth *growth) {
+static inline int growth_at(Spot *spot, const Measure *measure, int64_t units, Growth *growth) {
     if (unlikely(units < 0 || units > OBSERVATION_LIMIT)) return 0;
     *growth = (Growth){spot->cell, spot->bucket, units};
 #ifdef Py_GIL_DISABLED /* another thread may be moving it */
-    if (spot->bucket) growth->bucket = spot->cell + 1 + bucket_of(spot->measure, units);
+    if (spot->bucket) growth->bucket = spot->cell + 1 + bucket_of(measure, units);
 #else
     if (spot->bucket && unlikely(units <= spot->above || units > spot->up_to)) {
-        spot_find(spot, units);
+        spot_find(spot, measure, units);
         growth->bucket = spot->bucket;
     }
 #endif
@@ -183,6 +181,14 @@ static inline void gauge_stamp(const Row *row, const Measure *measure, GaugeCell
     if (measure->combine == COMBINE_LATEST)
         stamp = 1 + atomic_fetch_add_explicit(&row->shape->book->segment->header->sequence, 1, relaxed);
     atomic_store_explicit(&gauge->stamp, stamp, relaxed);
+}
+
+/* A gauge of this row grows or shrinks; 0 when it cannot. */
+static inline int row_gauge_add(Row *row, const Measure *measure, int64_t units) {
+    GaugeCell *gauge = row_gauges(row);
+    if (unlikely(gauge == NULL || !gauge_add(gauge + measure->offset, units))) return 0;
+    if (measure->combine != COMBINE_SUM) gauge_stamp(row, measure, gauge + measure->offset);
+    return 1;
 }
 
 /* One more in a gauge, until gauge_return; NULL when the measure is no gauge or there is no slot. */

@@ -61,14 +61,10 @@ static PyObject *row_add(Row *self, PyObject *const *args, Py_ssize_t count) {
     int64_t units;
     int outcome = measure ? value_of(measure, args[1], &units) : VALUE_BAD;
     if (likely(outcome == VALUE_GOOD)) {
-        if (measure->kind != KIND_GAUGE) {
-            outcome = cell_add(measure, self->cells, units, adds_alone(self->shape->book)) ? VALUE_GOOD : VALUE_BAD;
-        } else {
-            GaugeCell *gauge = row_gauges(self);
-            outcome = gauge && gauge_add(gauge + measure->offset, units) ? VALUE_GOOD : VALUE_BAD;
-            if (outcome == VALUE_GOOD && measure->combine != COMBINE_SUM)
-                gauge_stamp(self, measure, gauge + measure->offset);
-        }
+        int added = measure->kind == KIND_GAUGE
+                        ? row_gauge_add(self, measure, units)
+                        : cell_add(measure, self->cells, units, adds_alone(self->shape->book));
+        outcome = added ? VALUE_GOOD : VALUE_BAD;
     }
     if (unlikely(outcome == VALUE_BAD)) count_dropped(self->shape->book, 1);
     return none();

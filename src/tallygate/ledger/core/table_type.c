@@ -281,21 +281,31 @@ static PyObject *table_schema(Table *self, void *closure) {
     return self->schema;
 }
 
+/* The collector of garbage watches what a class statement makes; drafts, which hold nothing that leads back to them,
+ * come and go faster unwatched. */
+static PyObject *table_draft_kind(PyObject *self, PyObject *behaviour) {
+    (void)self;
+    if (!PyType_Check(behaviour)) return PyErr_Format(PyExc_TypeError, "draft_kind() takes a class, not %R", behaviour);
+    PyObject *kind = NULL, *bases = PyTuple_Pack(2, behaviour, (PyObject *)DraftType);
+    PyObject *module = PyObject_GetAttrString(behaviour, "__module__"), *own = PyType_GetName((PyTypeObject *)behaviour);
+    PyObject *name = module && own ? PyUnicode_FromFormat("%U.%U", module, own) : NULL;
+    PyType_Slot nothing_more[] = {{0, NULL}};
+    PyType_Spec spec = {NULL, 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, nothing_more};
+    if (bases && name && (spec.name = PyUnicode_AsUTF8AndSize(name, NULL)) != NULL)
+        kind = PyType_FromSpecWithBases(&spec, bases);
+    Py_XDECREF(bases), Py_XDECREF(module), Py_XDECREF(own), Py_XDECREF(name);
+    return kind;
+}
+
 static PyMethodDef methods[] = {
+    {"draft_kind", table_draft_kind, METH_O, "The class of drafts to its rows that behave so."},
     {"row", (PyCFunction)(void (*)(void))table_row, METH_FASTCALL, "Find or make the row of these dimension values."},
     {"rows", (PyCFunction)(void (*)(void))table_rows, METH_FASTCALL, "The rows from this index on, whoever made them."},
     {"gauges", (PyCFunction)table_gauges, METH_NOARGS, "Combined gauges of all rows: signed 64-bit, row-major."},
     {NULL, NULL, 0, NULL},
 };
-static PyObject *table_draft_type(PyObject *self, void *closure) {
-    (void)self, (void)closure;
-    Py_INCREF((PyObject *)DraftType);
-    return (PyObject *)DraftType;
-}
-
 static PyGetSetDef getters[] = {
     {"schema", (getter)table_schema, NULL, "The TableSchema it was opened with.", NULL},
-    {"draft_type", (getter)table_draft_type, NULL, "What drafts to its rows are derived from.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot slots[] = {
