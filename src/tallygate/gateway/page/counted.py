@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tallygate.gateway.page.figures import NAMES, RANGES, Figures, Named, Provider, Series, Totals, Value
-from tallygate.gateway.page.history import ALL, History, Ring, Slot
+from tallygate.gateway.page.history import ALL, MOST_PER_LOOK, History, Key, Kind, Ring, Slot, fold, gather
 from tallygate.gateway.page.layout import (
     CACHED,
     COST,
@@ -24,7 +25,7 @@ from tallygate.gateway.page.layout import (
     Layout,
     usd,
 )
-from tallygate.gateway.page.reading import CallReader, Change, Health, HealthReader, LookupReader
+from tallygate.gateway.page.reading import CallReader, Health, HealthReader, LookupReader
 from tallygate.gateway.page.source import provider_of
 from tallygate.tally import Tally
 
@@ -59,15 +60,18 @@ class Counted:
             ring.advance(self._clock())
 
     async def look(self) -> None:
-        changes: list[Change] = []
-        for some in self._calls.read():
-            changes += some
-            await asyncio.sleep(0)
-        self._health = self._gauges.read()
         now, moment = self._clock(), time.monotonic()
-        self.history.add(now, moment - self._looked_at, changes, self._lookups.read(), self._health.active)
-        self.history.fail(now, changes)
-        self._looked_at = moment
+        added: dict[Key, Amounts] = {ALL: self._lookups.read()}
+        failed: Counter[Kind] = Counter()
+        for changes in self._calls.read():
+            gather(added, failed, changes)
+            await asyncio.sleep(0)
+        fold(added, MOST_PER_LOOK)
+        self._health = self._gauges.read()
+        seconds, self._looked_at = moment - self._looked_at, moment
+        self.history.fail(now, failed)
+        for _ in self.history.add(now, seconds, added, self._health.active):
+            await asyncio.sleep(0)
 
     async def figures(self, range: str) -> Figures:
         ring, layout = self.history.rings[range], self._calls.layout

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +11,8 @@ from tallygate.gateway.page.figures import MOST_ERRORS, MOST_NAMES, RANGES, STEP
 from tallygate.gateway.page.layout import COST, ERRORS, REQUESTS, Amounts
 from tallygate.gateway.page.reading import Change
 
+Kind = tuple[str, str, str, str, str]
+"""Of failures: provider, model, route, error type and status."""
 Key = tuple[str, str]
 """What amounts are of: a kind (provider, model, route, key) and a name."""
 
@@ -18,6 +20,8 @@ ALL: Final[Key] = ("", "")
 KINDS: Final = ("provider", "model", "route", "key")
 MOST_PER_SLOT: Final = 24
 """Names of a kind that a slot keeps apart; what is of the others, the cheapest, is kept together."""
+MOST_PER_LOOK: Final = 64
+"""Names of a kind that a look tells apart."""
 OTHER: Final = "other"
 """The name of those together, as of what the ledger has no room for."""
 
@@ -63,9 +67,8 @@ class Ring:
         slot.seconds += seconds
         slot.active = max(slot.active, active)
         for key, amounts in added.items():
-            for sums in (self.added.setdefault(key, {}), self.total.setdefault(key, {})):
-                for number, amount in amounts.items():
-                    sums[number] = sums.get(number, 0) + amount
+            _sum(self.added, key, amounts)
+            _sum(self.total, key, amounts)
 
     def advance(self, moment: float) -> Slot:
         """Let time go on to a moment; gives the slot that is open then."""
@@ -81,40 +84,28 @@ class Ring:
     def _close(self) -> None:
         if self.open is None:
             return
-        for kind in KINDS:
-            names = [key for key in self.added if key[0] == kind]
-            if len(names) > MOST_PER_SLOT:
-                names.sort(
-                    key=lambda key: (self.added[key].get(COST, 0), self.added[key].get(REQUESTS, 0)), reverse=True
-                )
-                for key in names[MOST_PER_SLOT:]:
-                    self._put_together(key, (kind, OTHER))
+        for key in cheapest(self.added, MOST_PER_SLOT):
+            amounts = self.added.pop(key)
+            self._subtract(key, amounts.items())
+            for sums in (self.added, self.total):
+                _sum(sums, (key[0], OTHER), amounts)
         self.open.packed = {
             key: tuple([value for pair in amounts.items() for value in pair]) for key, amounts in self.added.items()
         }
         self.slots.append(self.open)
         self.added = {}
 
-    def _put_together(self, key: Key, other: Key) -> None:
-        if key == other:
-            return
-        amounts = self.added.pop(key)
-        self._subtract(key, amounts.items())
-        for sums in (self.added.setdefault(other, {}), self.total.setdefault(other, {})):
-            for number, amount in amounts.items():
-                sums[number] = sums.get(number, 0) + amount
-
     def _forget(self, slot: Slot) -> None:
         for key, packed in slot.packed.items():
             self._subtract(key, zip(packed[::2], packed[1::2], strict=True))
 
     def _subtract(self, key: Key, amounts: Iterable[tuple[int, int]]) -> None:
-        sums = self.total[key]
+        sums = self.total.setdefault(key, {})
         for number, amount in amounts:
-            if left := sums[number] - amount:
+            if left := sums.get(number, 0) - amount:
                 sums[number] = left
             else:
-                del sums[number]
+                sums.pop(number, None)
         if not sums:
             del self.total[key]
 
@@ -133,38 +124,54 @@ class History:
         self.errors: deque[Failure] = deque(maxlen=MOST_ERRORS)
         """The latest, the newest last."""
 
-    def add(self, now: float, seconds: float, changes: Iterable[Change], lookups: Amounts, active: int) -> None:
-        """What was counted in the ``seconds`` before ``now``, and how many calls go on now."""
-        added = grouped(changes)
-        if lookups:
-            _sum(added, ALL, lookups)
-        # Looks come at the ends of steps, a moment late: what they find belongs to the time before.
+    def add(self, now: float, seconds: float, added: Mapping[Key, Amounts], active: int) -> Iterator[None]:
+        """What was counted in the ``seconds`` before ``now``, to one ring after the other."""
         for ring in self.rings.values():
+            # Looks come at the ends of steps, a moment late: what they find belongs to the time before.
             ring.add(now - seconds / 2, seconds, added, active)
+            yield
 
-    def fail(self, now: float, changes: Iterable[Change]) -> None:
-        """Take note of what failed."""
-        failed: dict[tuple[str, ...], int] = {}
-        for who, amounts in changes:
-            if count := amounts.get(ERRORS, 0):
-                kind = (who.provider, who.model, who.route, who.error_type, who.status_code)
-                failed[kind] = failed.get(kind, 0) + count
+    def fail(self, now: float, failed: Mapping[Kind, int]) -> None:
+        """What failed alike, and how often."""
         self.errors += [Failure(now, count, *kind) for kind, count in failed.items()]
 
 
-def grouped(changes: Iterable[Change]) -> dict[Key, Amounts]:
-    """Changes summed up: over all, and by what the page tells apart."""
-    added: dict[Key, Amounts] = {}
+def gather(added: dict[Key, Amounts], failed: Counter[Kind], changes: Iterable[Change]) -> None:
+    """Sum up changes: over all, and by what the page tells apart; and what failed alike."""
     for who, amounts in changes:
         _sum(added, ALL, amounts)
-        for kind in KINDS:
-            name = getattr(who, kind)
-            if name or kind == "route":
-                _sum(added, (kind, name), amounts)
-    return added
+        _sum(added, ("provider", who.provider), amounts)
+        _sum(added, ("model", who.model), amounts)
+        _sum(added, ("route", who.route), amounts)
+        if who.key:
+            _sum(added, ("key", who.key), amounts)
+        if errors := amounts.get(ERRORS, 0):
+            failed[who.provider, who.model, who.route, who.error_type, who.status_code] += errors
+
+
+def fold(added: dict[Key, Amounts], most: int) -> None:
+    """Put together, of each kind, what is beyond so many names."""
+    for key in cheapest(added, most):
+        _sum(added, (key[0], OTHER), added.pop(key))
+
+
+def cheapest(added: Mapping[Key, Amounts], most: int) -> list[Key]:
+    """The names beyond so many of each kind: those that cost least, then those asked least often."""
+    found: list[Key] = []
+    if len(added) <= most:
+        return found
+    for kind in KINDS:
+        names = [key for key in added if key[0] == kind and key[1] != OTHER]
+        if len(names) > most:
+            names.sort(key=lambda key: (-added[key].get(COST, 0), -added[key].get(REQUESTS, 0)))
+            found += names[most:]
+    return found
 
 
 def _sum(added: dict[Key, Amounts], key: Key, amounts: Amounts) -> None:
-    sums = added.setdefault(key, {})
+    sums = added.get(key)
+    if sums is None:
+        added[key] = dict(amounts)
+        return
     for number, amount in amounts.items():
         sums[number] = sums.get(number, 0) + amount

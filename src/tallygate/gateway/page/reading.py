@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import itemgetter
+from itertools import compress
+from operator import itemgetter, sub
 from typing import Final, NamedTuple
 
 from tallygate.errors import domain_of
@@ -17,7 +18,7 @@ from tallygate.tally import Tally
 NEW_AT_ONCE: Final = 256
 """Rows that are met for the first time between two pauses."""
 LOOKED_AT_ONCE: Final = 4096
-CHANGED_AT_ONCE: Final = 32
+CHANGED_AT_ONCE: Final = 16
 
 
 class Who(NamedTuple):
@@ -60,7 +61,7 @@ class CallReader:
         assert tally.ledger is not None
         self._table, self._memory = tally.tables[LLMCall], tally.ledger.memory
         self.layout = Layout(self._table.schema)
-        self._cells = self.layout.cells
+        self._cells, self._size = itemgetter(*self.layout.cells), self._table.schema.cells
         names = self._table.schema.dimensions
         wanted = [names.index(name) for name in ("provider", "model", "route")]
         outcome = [names.index(name) for name in ("error_type", "status_code")]
@@ -109,20 +110,13 @@ class CallReader:
 
     def _change(self, index: int) -> Change | None:
         cell, who = self._rows[index]
-        memory = self._memory
-        self._counts[index] = memory[cell]
-        now = tuple([memory[cell + offset] for offset in self._cells])
+        now = self._cells(self._memory[cell : cell + self._size])
+        self._counts[index] = now[0]
         before = self._before.get(index)
         self._before[index] = now
-        numbers = self.layout.numbers
-        if before is None or now[0] < before[0]:  # new, or begun anew
-            amounts = {number: value for number, value in zip(numbers, now, strict=True) if value}
-        else:
-            amounts = {
-                number: value - known
-                for number, value, known in zip(numbers, now, before, strict=True)
-                if value != known
-            }
+        # Without a before it is new; with a greater one, begun anew.
+        added = now if before is None or now[0] < before[0] else tuple(map(sub, now, before))
+        amounts = dict(zip(compress(self.layout.numbers, added), filter(None, added), strict=True))
         if not amounts:
             return None
         self._again.add(index)
