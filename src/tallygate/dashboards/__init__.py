@@ -15,6 +15,8 @@ from tallygate.dashboards.archestra import archestra
 from tallygate.dashboards.board import Board, encode
 from tallygate.dashboards.gatewayz import GATEWAYZ
 from tallygate.dashboards.hyperagent import HYPERAGENT
+from tallygate.dashboards.postgresql import postgresql
+from tallygate.dashboards.tallygate import COST_AND_RELIABILITY, GENAI, MCP, RAG, application
 from tallygate.dialects import UnknownDialect
 
 __all__ = ["BOARDS", "POSTGRES_PROVIDERS", "Board", "boards", "dashboards", "encode"]
@@ -25,6 +27,13 @@ POSTGRES_PROVIDERS = ("helm", "otel", "cloudsql", "azure")
 BOARDS: Mapping[str, Callable[[str], tuple[Board, ...]]] = {
     "gatewayz": lambda postgres_provider: (GATEWAYZ,),
     "archestra": archestra,
+    "tallygate": lambda postgres_provider: (
+        GENAI,
+        MCP,
+        application((postgresql(postgres_provider),)),
+        RAG,
+        COST_AND_RELIABILITY,
+    ),
     "hyperagent": lambda postgres_provider: (HYPERAGENT,),
 }
 """The boards of a dialect, for one of ``POSTGRES_PROVIDERS``."""

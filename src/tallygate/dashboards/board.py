@@ -49,6 +49,7 @@ class Board:
     rows: tuple[Row, ...]
     time: str = "now-6h"
     timezone: str = "browser"
+    refresh: str = "30s"
 
     @property
     def panels(self) -> tuple[Panel, ...]:
@@ -64,7 +65,7 @@ class Board:
             .tags(["tallygate", self.dialect])
             .time(self.time, "now")
             .timezone(self.timezone)
-            .refresh("30s")
+            .refresh(self.refresh)
             .tooltip(DashboardCursorSync.CROSSHAIR)
             .annotation(_annotations())
             .link(_siblings(self.dialect))

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models import units
 
 from tallygate.dashboards.board import Board, Row
-from tallygate.dashboards.panels import BELOW, gauge, stat, timeseries
+from tallygate.dashboards.panels import BELOW, PER_SECOND, gauge, percentiles, stat, timeseries
 from tallygate.dashboards.variables import chained, sources, vocabulary
 
 ask = vocabulary("hyperagent", "route", "model")
@@ -37,7 +37,7 @@ HYPERAGENT = Board(
                     "Share of cache lookups that found an answer; 0 when there were no lookups.",
                     "Below what it was last week: prompts changed, the cache is too small, or its entries live too"
                     " short.",
-                    hits / (hits + misses).at_least(1e-9),
+                    hits.share_of(hits + misses),
                     unit=units.PercentUnit,
                     thresholds={BELOW: "red", 0.2: "yellow", 0.5: "green"},
                     width=6,
@@ -54,7 +54,7 @@ HYPERAGENT = Board(
                     "Latency Percentiles P50/P90/P99",
                     "How long LLM calls take, from dispatch to the last byte.",
                     "P99 alone: a few long answers or retries. All three: the provider is slow, or prompts grew.",
-                    *((f"P{share:g}", latency.quantile(share / 100)) for share in (50, 90, 99)),
+                    *percentiles(latency, shares=(0.5, 0.9, 0.99)),
                     unit=units.Milliseconds,
                     thresholds={5000: "red"},
                 ),
@@ -63,7 +63,7 @@ HYPERAGENT = Board(
                     "Failed LLM calls per second by type.",
                     "rate_limit, timeout and network are the provider's; auth_failed is a key; validation is a caller.",
                     ask("llm_errors_total").rate().sum("error_type"),
-                    unit=units.CountsPerSecond,
+                    unit=PER_SECOND,
                     thresholds={0.1: "red"},
                 ),
                 timeseries(

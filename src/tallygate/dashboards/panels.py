@@ -67,7 +67,7 @@ from grafana_foundation_sdk.models.prometheus import Dataquery, PromQueryFormat,
 
 from tallygate.dashboards.traces import links
 from tallygate.dashboards.variables import PROMETHEUS, TEMPO
-from tallygate.promql import Query
+from tallygate.promql import Query, Selector
 
 Shown = Query | tuple[str, Query]
 """A query, or the legend of its series and the query."""
@@ -75,6 +75,8 @@ Steps = Mapping[float, str]
 """From which value on which color; below the first one it is green, or what ``BELOW`` says."""
 BELOW = float("-inf")
 
+PER_SECOND, TOKENS, TOKENS_PER_SECOND = "cps", "si:tok", "si:tok/s"
+"""Units: of events, of tokens, and of tokens over time."""
 UNKNOWN = "Nothing measured"
 """Said of quantiles and means of nothing, which are not 0."""
 
@@ -214,6 +216,7 @@ def table(
     *columns: tuple[str, Query],
     units: Sequence[str],
     thresholds: Mapping[str, Steps] | None = None,
+    time_from: str = "",
     width: int = 24,
     height: int = 8,
 ) -> Panel:
@@ -230,6 +233,7 @@ def table(
     }
     for target in _targets(panel):
         target.format_val = PromQueryFormat.TABLE
+    panel.time_from = time_from or None
     labels = sorted(columns[0][1].labels)
     order = {label: position for position, label in enumerate([*labels, *names])}
     panel.transformations = [
@@ -284,6 +288,12 @@ def traces(
     panel.targets = [query.build()]
     _config(panel).defaults.no_value = "No traces"
     return panel
+
+
+def percentiles(measured: Selector, *by: str, shares: Sequence[float] = (0.5, 0.95, 0.99)) -> tuple[Shown, ...]:
+    """Quantiles of a histogram, P50, P95 and P99, per value of these labels."""
+    labels = "".join(f" {{{{{label}}}}}" for label in by)
+    return tuple((f"P{share * 100:g}{labels}", measured.quantile(share, *by)) for share in shares)
 
 
 def _panel(

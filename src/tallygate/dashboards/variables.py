@@ -44,12 +44,11 @@ def chained(family: Selector, *labels: str) -> tuple[VariableModel, ...]:
     variables = []
     unfiltered = Selector(family.family, family.window, family.allowed)
     for label in ("job", *labels):
-        query = f"label_values({unfiltered.now}, {label})"
         variables.append(
             build.QueryVariable(label)
             .label(label.replace("_", " ").capitalize())
             .datasource(PROMETHEUS)
-            .query({"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"})
+            .query(_asked(f"label_values({unfiltered.now}, {label})"))
             .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
             .sort(VariableSort.ALPHABETICAL_ASC)
             .multi(True)
@@ -60,6 +59,22 @@ def chained(family: Selector, *labels: str) -> tuple[VariableModel, ...]:
         )
         unfiltered = unfiltered.like(**{label: f"${label}"})
     return tuple(variables)
+
+
+def label_choice(name: str, label: str, help: str, family: Selector, first: str) -> VariableModel:
+    """One of the labels that a family has, those that the gateway was configured with included; ``first`` at first."""
+    return (
+        build.QueryVariable(name)
+        .label(label)
+        .description(help)
+        .datasource(PROMETHEUS)
+        .query(_asked(f"label_names({family.family.name})"))
+        .regex("/^(?!__name__$|job$|instance$).*/")
+        .refresh(VariableRefresh.ON_DASHBOARD_LOAD)
+        .sort(VariableSort.ALPHABETICAL_ASC)
+        .current(VariableOption(True, first, first))
+        .build()
+    )
 
 
 def choice(name: str, label: str, help: str, *values: str) -> VariableModel:
@@ -74,3 +89,9 @@ def choice(name: str, label: str, help: str, *values: str) -> VariableModel:
         .current(options[0])
         .build()
     )
+
+
+def _asked(query: str) -> dict[str, object]:
+    """A variable's query as Grafana's own editor writes it; the type in it is that of label values or label names."""
+    kind = 1 if query.startswith("label_values(") else 0
+    return {"qryType": kind, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
