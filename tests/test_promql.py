@@ -146,3 +146,10 @@ def test_a_share_of_nothing_is_0() -> None:
     assert str(calls.share_of(calls)) == (
         "sum(rate(tallygate_llm_calls_total[5m])) / clamp_min(sum(rate(tallygate_llm_calls_total[5m])), 1e-09)"
     )
+
+
+def test_a_histogram_has_no_values_of_its_own() -> None:
+    assert DURATION.where(stream="true").series == 'tallygate_llm_call_duration_seconds_count{stream="true"}'
+    assert CALLS.series == "tallygate_llm_calls_total"
+    with pytest.raises(QueryError, match=r"^tallygate_llm_call_duration_seconds: a histogram has no values; ask for "):
+        _ = DURATION.now

@@ -242,8 +242,15 @@ class Selector:
 
     @property
     def now(self) -> Query:
-        """The values as they are: of gauges, infos and state sets."""
+        """The values as they are: of gauges, infos and state sets, and the quantiles of a summary."""
+        if isinstance(self.family, Histogram):
+            raise QueryError(f"{self.family.name}: a histogram has no values; ask for a rate(), quantile() or mean()")
         return Query(self._text() + self._ago, self.allowed)
+
+    @property
+    def series(self) -> str:
+        """Names its series, to be asked for the values of labels."""
+        return self._text("_count" if isinstance(self.family, Histogram | Summary) else "")
 
     def rate(self, window: str = "", part: str = "") -> Query:
         """Per second: of a counter, or of a histogram's or summary's ``count`` (the default) or ``sum``."""

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tallygate.dashboards.archestra import archestra
+from tallygate.dashboards.aurora import AURORA
 from tallygate.dashboards.board import Board, encode
+from tallygate.dashboards.erato import ERATO
 from tallygate.dashboards.gatewayz import GATEWAYZ
 from tallygate.dashboards.hyperagent import HYPERAGENT
 from tallygate.dashboards.postgresql import postgresql
@@ -25,8 +27,6 @@ POSTGRES_PROVIDERS = ("helm", "otel", "cloudsql", "azure")
 """Who exports the figures of PostgreSQL, which decides their names."""
 
 BOARDS: Mapping[str, Callable[[str], tuple[Board, ...]]] = {
-    "gatewayz": lambda postgres_provider: (GATEWAYZ,),
-    "archestra": archestra,
     "tallygate": lambda postgres_provider: (
         GENAI,
         MCP,
@@ -34,6 +34,10 @@ BOARDS: Mapping[str, Callable[[str], tuple[Board, ...]]] = {
         RAG,
         COST_AND_RELIABILITY,
     ),
+    "erato": lambda postgres_provider: (ERATO,),
+    "aurora": lambda postgres_provider: (AURORA,),
+    "gatewayz": lambda postgres_provider: (GATEWAYZ,),
+    "archestra": archestra,
     "hyperagent": lambda postgres_provider: (HYPERAGENT,),
 }
 """The boards of a dialect, for one of ``POSTGRES_PROVIDERS``."""
