@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest_asyncio
 
 from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.database import Database
+from tests.gateway.accounts.directories import Counting, World
 from tests.services.databases import database_url
 from tests.services.postgres import postgres
 
@@ -49,3 +51,15 @@ async def revisions() -> list[int]:
 @pytest_asyncio.fixture
 async def service(database: Database, clock: Clock, revisions: list[int]) -> AccountService:
     return AccountService(database, changed=revisions.append, clock=clock)
+
+
+@pytest_asyncio.fixture
+async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    database = Counting(database_url)
+    await database.start()
+    world = World(database, tmp_path / "state")
+    await world.directory.start()
+    yield world
+    await world.directory.close()
+    await database.close()
+    world.tally.close()

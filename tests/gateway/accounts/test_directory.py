@@ -1,100 +1,19 @@
-"""Who calls: from memory, right after every change, and while the database is away."""
+"""Who calls: from memory, and right after every change."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
-from typing import Any
 
 import pytest
-import pytest_asyncio
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tallygate.gateway.access import Access
-from tallygate.gateway.accounts.directory import Directory
 from tallygate.gateway.accounts.secrets import new_secret
 from tallygate.gateway.accounts.service import AccountService
 from tallygate.gateway.caller import Allowance, Caller
-from tallygate.gateway.database import Database, DatabaseAway
 from tallygate.gateway.refusal import Refusal
-from tallygate.gateway.settings.accounts import AccountSettings
-from tallygate.tally import Tally
+from tests.gateway.accounts.directories import NO_SUCH, Clock, World
 from tests.gateway.provided import until
-from tests.gateway.running import Page, parsed
-
-
-class Counting(Database):
-    """A database that counts who reads, can be taken away, and can be slow."""
-
-    def __init__(self, url: str, **options: Any) -> None:
-        super().__init__(url, **options)
-        self.read = 0
-        self.away = False
-        self.answers = asyncio.Event()
-        self.answers.set()
-        self.afterwards: list[Callable[[], Awaitable[None]]] = []
-        """What happens between a reading and the moment when somebody sees what was read."""
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        self.read += 1
-        if self.away:
-            raise DatabaseAway("it is away")
-        await self.answers.wait()
-        async with super().reading() as connection:
-            yield connection
-        if self.afterwards:
-            await self.afterwards.pop()()
-
-
-class World:
-    """A directory and what is around it."""
-
-    def __init__(self, database: Counting, directory: Path, **settings: Any) -> None:
-        self.tally = Tally(capacity_bytes=16 << 20)
-        self.database = database
-        self.directory = self.another(directory, self.tally, **settings)
-        self.service = AccountService(database, changed=self.directory.tell)
-
-    def another(self, directory: Path, tally: Tally, **settings: Any) -> Directory:
-        return Directory(self.database, Access("the-master", None), AccountSettings(**settings), directory, tally)
-
-    async def ask(self, secret: str, directory: Directory | None = None) -> Caller | None:
-        """Who shows this key."""
-        return await (directory or self.directory).caller({b"authorization": f"Bearer {secret}".encode()}, b"")
-
-    async def refused(self, secret: str, directory: Directory | None = None) -> tuple[int, str]:
-        """Status and message of the refusal."""
-        with pytest.raises(Refusal) as raised:
-            await self.ask(secret, directory)
-        return raised.value.status, raised.value.message
-
-    def uses(self) -> dict[str, float]:
-        """How often each came of showing a key."""
-        page = Page(parsed(self.tally.render().decode()))
-        words = ("success", "unknown", "inactive", "expired", "user_inactive", "trial_ended", "unavailable")
-        counts = {word: page.total("tallygate_api_key_uses_total", status=word) for word in words}
-        return {word: count for word, count in counts.items() if count}
-
-
-@pytest_asyncio.fixture
-async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    database = Counting(database_url)
-    await database.start()
-    world = World(database, tmp_path / "state")
-    await world.directory.start()
-    yield world
-    await world.directory.close()
-    await database.close()
-    world.tally.close()
-
-
-NO_SUCH = (401, "invalid API key")
-AWAY = (503, "the gateway cannot look up this API key, because its database is away; try again later")
 
 
 async def test_a_caller_is_all_that_is_known_of_the_key_and_its_user(world: World) -> None:
@@ -290,18 +209,6 @@ async def test_a_key_that_is_at_hand_expires_by_the_clock(world: World, monkeypa
     assert await world.refused(rotated.secret) == (401, "this API key has expired")
 
 
-class Clock:
-    """The directory's clock, set forward."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._forward = 0.0
-        for module in ("directory", "callers"):
-            monkeypatch.setattr(f"tallygate.gateway.accounts.{module}.monotonic", lambda: monotonic() + self._forward)
-
-    def by(self, seconds: float) -> None:
-        self._forward += seconds
-
-
 async def test_a_key_in_use_is_looked_at_again_without_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody changed the tables by hand, so that no revision tells of it."""
     goes_on = Clock(monkeypatch)
@@ -327,91 +234,3 @@ async def test_a_key_in_use_is_looked_at_again_without_waiting(world: World, mon
     caller = await world.ask(made.secret)
     assert caller is not None
     assert caller.plan == "iron"
-
-
-async def test_while_the_database_is_away_known_keys_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_on = Clock(monkeypatch)
-    await world.service.create_user(name="Ada")
-    known = (await world.service.create_key("Ada", name="known")).secret
-    other = (await world.service.create_key("Ada", name="other")).secret
-    await world.ask(known)
-    world.database.away = True
-    assert await world.ask(known) is not None
-    assert await world.refused(other) == AWAY
-    goes_on.by(3590)
-    assert await world.ask(known) is not None
-    read = world.database.read
-    for _ in range(10):
-        assert await world.ask(known) is not None
-        assert await world.refused(other) == AWAY
-    assert world.database.read == read  # nobody asks but who looks whether it is back
-    goes_on.by(20)
-    assert await world.refused(known) == AWAY
-    assert world.uses() == {"success": 13, "unavailable": 12}
-    world.database.away = False
-    await world.directory._catch_up()
-    assert await world.ask(known) is not None
-    assert await world.ask(other) is not None
-
-
-async def test_a_change_that_is_known_waits_for_the_database_only_once(world: World) -> None:
-    await world.service.create_user(name="Ada")
-    secret = (await world.service.create_key("Ada", name="k")).secret
-    await world.ask(secret)
-    world.database.away = True
-    world.directory.tell(10**6)
-    assert await world.ask(secret) is not None
-    read = world.database.read
-    assert await world.ask(secret) is not None
-    assert world.database.read == read
-
-
-async def test_a_database_that_does_not_answer_counts_as_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tallygate.gateway.accounts.directory.PATIENCE", 0.01)
-    await world.service.create_user(name="Ada")
-    secret = (await world.service.create_key("Ada", name="k")).secret
-    world.database.answers.clear()
-    assert await world.refused(secret) == AWAY
-    world.database.answers.set()
-    monkeypatch.setattr("tallygate.gateway.accounts.directory.PATIENCE", 2)
-    await world.directory._catch_up()
-    assert await world.ask(secret) is not None
-
-
-async def test_rows_that_come_too_late_are_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change becomes known while a key is being looked up: what was read before it does not stay."""
-    await world.service.create_user(name="Ada")
-    made = await world.service.create_key("Ada", name="k")
-    await world.directory._catch_up()
-
-    async def change() -> None:
-        await world.service.change_key(made.key.id, status="inactive")
-        await world.directory._catch_up()
-
-    world.database.afterwards.append(change)
-    assert await world.refused(made.secret) == (401, "this API key is not active")
-    assert world.database.afterwards == []
-
-
-async def test_an_older_copy_of_the_database_is_noticed(world: World) -> None:
-    await world.service.create_user(name="Ada")
-    secret = (await world.service.create_key("Ada", name="k")).secret
-    await world.ask(secret)
-    async with world.database.begin() as connection:
-        await connection.exec_driver_sql("UPDATE users SET plan = 'gold', revision = 0")
-        await connection.exec_driver_sql("UPDATE revisions SET value = 0")
-    await world.directory._catch_up()
-    caller = await world.ask(secret)
-    assert caller is not None
-    assert caller.plan == "gold"
-
-
-async def test_too_many_who_wait_are_sent_away(world: World) -> None:
-    world.directory._loader._most_waiting = 5
-    world.database.answers.clear()
-    asked = [asyncio.create_task(world.refused(new_secret())) for _ in range(20)]
-    await until(lambda: sum(task.done() for task in asked) >= 14)
-    world.database.answers.set()
-    said = await asyncio.gather(*asked)
-    assert said.count(AWAY) in (14, 15)
-    assert said.count(NO_SUCH) in (5, 6)
