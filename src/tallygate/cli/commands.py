@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tallygate.cli import accounts, dashboards, rules
+from tallygate.cli import accounts, dashboards, looking, rules
 from tallygate.cli.options import ENV_FILE, Config, Dotenv
 
 FAILED, MISTAKEN = 1, 2
@@ -49,6 +49,7 @@ app.add_typer(accounts.keys, name="keys")
 app.add_typer(accounts.credits, name="credits")
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(rules.app, name="rules")
+app.command()(looking.top)
 
 
 @app.callback(invoke_without_command=True)

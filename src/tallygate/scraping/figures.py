@@ -5,7 +5,6 @@ What a dialect does not tell is None, and so is what did not happen: there is no
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -51,11 +50,12 @@ class Amount:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Of what happened lately. Infinite is above the last bound of the histogram."""
+    """Of what happened lately. What is infinite lies above ``top``, the last bound of the histogram."""
 
     p50: float
     p95: float
     p99: float
+    top: float
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,6 @@ class Scraped:
         """Seconds since the program started, as it tells; None when it does not, or is wrong."""
         started = self.page.started
         return None if started is None or not started < self.time else self.time - started
-
-
-def scraped(page: Page, at: float | None = None) -> Scraped:
-    """A page that was had now, or at this Unix time."""
-    return Scraped(page, time.time() if at is None else at, time.monotonic())
 
 
 def figures(before: Scraped | None, after: Scraped) -> Figures:
@@ -222,7 +217,7 @@ class _View:
 
 def _percentiles(spread: Spread) -> Percentiles | None:
     p50, p95, p99 = (spread.quantile(share) for share in SHARES)
-    return None if p50 is None or p95 is None or p99 is None else Percentiles(p50, p95, p99)
+    return None if p50 is None or p95 is None or p99 is None else Percentiles(p50, p95, p99, spread.top)
 
 
 def _input_tokens(reading: Reading, by: Dimension | None) -> dict[str, float] | None:

@@ -58,6 +58,11 @@ class Spread:
     def count(self) -> float:
         return self.buckets.get(math.inf, 0)
 
+    @property
+    def top(self) -> float:
+        """The last bound that is finite; infinite when none is."""
+        return max((bound for bound in self.buckets if math.isfinite(bound)), default=math.inf)
+
     def __add__(self, other: Spread) -> Spread:
         bounds = {*self.buckets, *other.buckets}
         return Spread({bound: self.buckets.get(bound, 0) + other.buckets.get(bound, 0) for bound in sorted(bounds)})
@@ -166,13 +171,17 @@ def _shape(family: Family) -> type[Family]:
 
 
 def values_of(labels: Sequence[Label], told: Mapping[str, str]) -> dict[Dimension, Value]:
-    """What labels tell of dimensions; of one that has several labels, all of them together."""
+    """What labels tell of dimensions; of one that has several labels, all together, in the words of what tells most."""
     values: dict[Dimension, Value] = {}
     for label in labels:
-        shown = told.get(label.name, "")
-        may_be, before = _behind(label, shown), values.get(label.dimension)
-        may_be = (before.may_be & may_be if before else may_be) or may_be
-        values[label.dimension] = Value(next(iter(may_be)) if len(may_be) == 1 else shown, may_be)
+        now, before = (
+            Value(told.get(label.name, ""), _behind(label, told.get(label.name, ""))),
+            values.get(label.dimension),
+        )
+        if before is not None:
+            word = min(before, now, key=lambda value: len(value.may_be)).shown
+            now = Value(word, before.may_be & now.may_be or now.may_be)
+        values[label.dimension] = now
     return values
 
 
