@@ -107,11 +107,13 @@ export function showTables(figures) {
   put("providers", table("Health of the providers", PROVIDERS, figures.providers, "No provider has been called."));
   for (const [id, title, unnamed] of TOPS) {
     const most = Math.max(...figures[id].map((row) => row.cost_usd));
-    put(id, table(`Top ${id}`, used(title, unnamed, most), figures[id], `No ${id} in this time.`));
+    const none = id === "keys" && !figures.keys_told ? KEYS_UNTOLD : `No ${id} in this time.`;
+    put(id, table(`Top ${id}`, used(title, unnamed, most), figures[id], none));
   }
   put("errors", table("The newest first", ERRORS, figures.errors, "None in this time."));
 }
 
+const KEYS_UNTOLD = "Keys are not told apart: metrics.identities.api_key_id does it.";
 const TOPS = [
   ["models", "Model", "unknown"],
   ["routes", "Route", "none told"],
