@@ -18,7 +18,7 @@ from tallygate.gateway.page.events import Events
 from tallygate.gateway.page.figures import RANGES
 from tallygate.gateway.page.session import Sessions, same_site
 from tallygate.gateway.page.source import Source
-from tallygate.gateway.server import BodyTimeout, BodyTooLarge, ClientGone, read_body
+from tallygate.gateway.server import BodyTimeout, BodyTooLarge, ClientGone, CutConnection, read_body
 from tallygate.tally import Tally
 
 log = structlog.get_logger("tallygate.gateway")
@@ -94,6 +94,7 @@ class Page:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        await self._source.close()
 
     def drain(self) -> None:
         """End the answers that would never end by themselves."""
@@ -137,8 +138,10 @@ class Page:
             await send({"type": "http.response.start", "status": status, "headers": [*answer.headers, length, *GUARDS]})
             body = b"" if scope["method"] == "HEAD" else answer.body
             await send({"type": "http.response.body", "body": body})
-        except (ClientGone, TimeoutError):
+        except ClientGone:
             status = CLIENT_GONE
+        except TimeoutError:
+            raise CutConnection from None
         finally:
             self._tally.http_request(
                 method=scope["method"],

@@ -59,6 +59,9 @@ class Counted:
         for ring in self.history.rings.values():
             ring.advance(self._clock())
 
+    async def close(self) -> None:
+        """There is nothing to end: the history goes with the process."""
+
     async def look(self) -> None:
         now, moment = self._clock(), time.monotonic()
         added: dict[Key, Amounts] = {ALL: self._lookups.read()}

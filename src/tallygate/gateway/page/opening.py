@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import builtins
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tallygate.facts import LLMCall
 from tallygate.gateway.page.app import Page
 from tallygate.gateway.page.counted import Counted
-from tallygate.gateway.page.figures import NAMES, RANGES, STEPS, Figures, Series, Totals
+from tallygate.gateway.page.figures import STEPS, Figures
 from tallygate.gateway.page.session import Sessions
-from tallygate.gateway.page.source import Source
+from tallygate.gateway.page.source import Source, blank
 from tallygate.tally import Tally, package_version
 
 if TYPE_CHECKING:
@@ -47,9 +47,17 @@ def open_page(settings: Settings, tally: Tally) -> Page | None:
 
 
 def _source(settings: Settings, tally: Tally, about: Callable[..., Figures]) -> Source:
+    providers = list(settings.providers)
     if not tally.enabled:
         return Nothing(partial(about, source="history", problem=OFF))
-    return Counted(tally, list(settings.providers), partial(about, source="history"))
+    if settings.dashboard.prometheus_url is not None:
+        from tallygate.gateway.page.prometheus import FromPrometheus
+
+        custom = tally.tables[LLMCall].schema.dimensions[len(LLMCall.dimensions) :]
+        file = settings.upstream.ca_file
+        about = partial(about, source="prometheus")
+        return FromPrometheus(settings.dashboard, providers, custom, about, None if file is None else str(file))
+    return Counted(tally, providers, partial(about, source="history"))
 
 
 def _sessions(settings: Settings) -> Sessions | None:
@@ -78,24 +86,11 @@ class Nothing:
     async def start(self) -> None:
         """There is nothing to begin."""
 
+    async def close(self) -> None:
+        """There is nothing to end."""
+
     async def look(self) -> None:
         """There is nothing to see."""
 
     async def figures(self, range: str) -> Figures:
-        now, step = time.time(), STEPS[range]
-        last = int(now // step) * step
-        times = list(builtins.range(last + step - RANGES[range], last + step, step))
-        none: list[float | None] = [None] * len(times)
-        return self._about(
-            range=range,
-            now=now,
-            empty=True,
-            times=times,
-            series=Series(*[none] * len(NAMES)),
-            totals=Totals(),
-            providers=[],
-            models=[],
-            routes=[],
-            keys=[],
-            errors=[],
-        )
+        return self._about(**blank(range, time.time()))

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
-from tallygate.gateway.page.figures import Breaker, Figures, Number, Provider, Value
+from tallygate.gateway.page.figures import (
+    NAMES,
+    RANGES,
+    STEPS,
+    Breaker,
+    Figures,
+    Number,
+    Provider,
+    Series,
+    Totals,
+    Value,
+)
 
 FAILS_OFTEN = 0.05
 """The share of calls failed by its doing from which on a provider is said to be degraded."""
@@ -17,11 +28,40 @@ class Source(Protocol):
     async def start(self) -> None:
         """Begin, in the event loop that asks for figures."""
 
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
     async def look(self) -> None:
         """Called once a tick, before viewers are told. Takes the event loop for less than a millisecond at a time."""
 
     async def figures(self, range: str) -> Figures:
         """The figures of a range now. What is wrong with them is told in them."""
+
+
+def blank(range: str, now: float) -> dict[str, Any]:
+    """What figures are made of where nothing is known."""
+    step = STEPS[range]
+    last = int(now // step) * step
+    times = [last - seconds for seconds in reversed(steps(range))]
+    nothing: list[Value] = [None] * len(times)
+    return {
+        "range": range,
+        "now": now,
+        "empty": True,
+        "times": times,
+        "series": Series(*[nothing] * len(NAMES)),
+        "totals": Totals(),
+        "providers": [],
+        "models": [],
+        "routes": [],
+        "keys": [],
+        "errors": [],
+    }
+
+
+def steps(name: str) -> range:
+    """How many seconds ago the steps of a range were, the latest first."""
+    return range(0, RANGES[name], STEPS[name])
 
 
 def provider_of(

@@ -49,6 +49,9 @@ class DashboardSettings(Section):
         "unset: the gateway keeps the last 24 hours in memory",
     )
     prometheus_token: Secret = Field(default=None, description="bearer token for this Prometheus")
+    prometheus_scrape_seconds: Seconds = Field(
+        default=15.0, description="how often it scrapes this gateway; rates are taken over four times that, or longer"
+    )
     prometheus_job: Text | None = Field(
         default=None, description="only what Prometheus scraped under this `job`; unset: all gateways that it scrapes"
     )
