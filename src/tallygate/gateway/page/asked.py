@@ -229,12 +229,14 @@ def _named(asked: Asked, label: str) -> list[Named]:
 
 
 def _failures(asked: Asked) -> list[Failure]:
-    failures = [
-        Failure(at, count, *[labels.get(name, "") for name in ALIKE], "")
-        for labels, values in asked.curves[FAILURES]
-        for at, value in values.items()
-        if (count := round(_number(value) or 0))
-    ]
+    failures: list[Failure] = []
+    for labels, values in asked.curves[FAILURES]:
+        provider, model, route, error_type = [labels.get(name, "") for name in ALIKE]
+        failures += [
+            Failure(at, count, provider, model, route, error_type, status_code="")
+            for at, value in values.items()
+            if (count := round(_number(value) or 0))
+        ]
     failures.sort(key=lambda failure: -failure.time)
     return failures[:MOST_ERRORS]
 
