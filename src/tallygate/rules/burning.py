@@ -65,7 +65,7 @@ def burning(given: Given, group: str, objective: Objective) -> Group:
             shares[long]
             .series.now.above(rate * objective.allowed)
             .and_(shares[short].series.now.above(rate * objective.allowed))
-            .and_((all_.series.average(given.span(long)) * given.seconds(long)).above(LEAST))
+            .and_((all_.series.total(given.span(long), given.span("5m")) * given.seconds("5m")).above(LEAST))
             for long, short, rate in pairs
         )
         return first.or_(second)

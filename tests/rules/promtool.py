@@ -1,0 +1,36 @@
+"""Debian's promtool, asked about rule files."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from tests.rules.case import Looked
+
+SECONDS = 120
+
+
+def promtool(*arguments: str | Path) -> tuple[int, str]:
+    """Exit status, and all that it says."""
+    done = subprocess.run(
+        ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def unit_tested(directory: Path, tests: Mapping[str, Sequence[Looked]]) -> tuple[int, str]:
+    """``promtool test rules`` of rule files, by what they hold: exit status, and all that it says."""
+    files = []
+    for number, (rules, looks) in enumerate(tests.items()):
+        (directory / f"rules-{number}.yml").write_text(rules)
+        document = {
+            "rule_files": [f"rules-{number}.yml"],
+            "evaluation_interval": "1m",
+            "tests": [look.written() for look in looks],
+        }
+        files.append(directory / f"tests-{number}.yml")
+        files[-1].write_text(yaml.safe_dump(document, sort_keys=False, width=1000))
+    return promtool("test", "rules", *files)
