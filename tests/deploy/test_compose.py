@@ -21,51 +21,16 @@ import yaml
 
 from tallygate.gateway.settings import Settings, load
 from tallygate.simulator import Simulator, run_in_thread
-from tests.deploy import DEPLOY
+from tests.deploy.composed import COMPOSE, FILE, environment, names, secrets, variables
 from tests.services.databases import new_database
 from tests.services.postgres import PostgreSQL, postgres
 from tests.services.redis import Redis, redis_server
 
-__all__ = ["postgres", "redis_server"]
+__all__ = ["postgres", "redis_server", "secrets"]
 
-COMPOSE = DEPLOY / "compose"
-FILE: dict[str, Any] = yaml.safe_load((COMPOSE / "compose.yaml").read_text())
 GATEWAYS = ("gateway-1", "gateway-2")
 TALLYGATE = (sys.executable, "-m", "tallygate.cli")
 PATIENCE = 30
-
-
-def names(entries: Any) -> set[str]:
-    """The names in a list or table of a service: networks, secrets, configs, depends_on."""
-    return {entry["source"] if isinstance(entry, dict) else entry for entry in entries}
-
-
-def variables() -> dict[str, str]:
-    """Of .env.example."""
-    lines = (COMPOSE / ".env.example").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-
-
-def environment(service: str, secrets: Path) -> dict[str, str]:
-    """What a gateway of the compose file finds in its environment, its secrets below another directory."""
-    given = variables()
-
-    def filled(value: str) -> str:
-        return re.sub(r"\$\{(\w+):-[^}]*\}", lambda match: given[match[1]], value)
-
-    return {
-        name: filled(str(value)).replace("/run/secrets", str(secrets))
-        for name, value in FILE["services"][service]["environment"].items()
-    }
-
-
-@pytest.fixture(scope="module")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the script makes."""
-    directory = tmp_path_factory.mktemp("compose")
-    shutil.copy(COMPOSE / "make-secrets", directory)
-    subprocess.run([directory / "make-secrets"], check=True, env={**os.environ, "OPENAI_API_KEY": "sk-real"})
-    return directory / "secrets"
 
 
 @pytest.mark.parametrize("service", FILE["services"])
@@ -76,11 +41,14 @@ def test_all_that_a_service_names_is_there(service: str) -> None:
     assert {volume.partition(":")[0] for volume in parts.get("volumes", ())} <= set(FILE["volumes"])
     assert set(parts.get("depends_on", {})) <= set(FILE["services"])
     for needed, how in parts.get("depends_on", {}).items():
+        if FILE["services"][needed]["restart"] == "no":
+            assert how == {"condition": "service_completed_successfully"}
+            continue
         # The gateways' health check is the image's.
         assert how == {"condition": "service_healthy"}
         assert "healthcheck" in FILE["services"][needed] or needed in GATEWAYS
     for config in FILE["configs"].values():
-        assert (COMPOSE / config["file"]).is_file()
+        assert "content" in config or (COMPOSE / config["file"]).is_file()
 
 
 def test_gateways_have_state_of_their_own() -> None:
@@ -126,7 +94,7 @@ def test_the_gateway_takes_its_configuration(secrets: Path) -> None:
 
 def test_every_gateway_is_scraped_with_its_secret(secrets: Path, tmp_path: Path) -> None:
     found = settings(secrets)
-    (job,) = yaml.safe_load((COMPOSE / "prometheus.yml").read_text())["scrape_configs"]
+    job, _ = yaml.safe_load((COMPOSE / "prometheus.yml").read_text())["scrape_configs"]
     assert found.metrics.listener is not None
     assert job["static_configs"] == [{"targets": [f"{name}:{found.metrics.listener.port}" for name in GATEWAYS]}]
     assert job["authorization"] == {"credentials_file": "/run/secrets/metrics_secret"}
