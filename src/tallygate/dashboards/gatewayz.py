@@ -20,7 +20,7 @@ GATEWAYZ = Board(
     title="Gatewayz",
     help="Requests, errors, response times, tokens, credits, cache, providers and limits, in Gatewayz' names.",
     dialect="gatewayz",
-    variables=(*sources(traces=False), *chained(ask("model_inference_requests_total"), "provider")),
+    variables=(*sources(), *chained(ask("model_inference_requests_total"), "provider")),
     time="now-6h",
     rows=(
         Row(

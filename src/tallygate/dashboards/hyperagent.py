@@ -1,9 +1,9 @@
-"""HyperAgent's dashboard: the six panels of its document, each in the form that answers."""
+"""HyperAgent's dashboard: the six panels of its document, each in the form that answers, and what they leave out."""
 
 from grafana_foundation_sdk.models import units
 
 from tallygate.dashboards.board import Board, Row
-from tallygate.dashboards.panels import BELOW, PER_SECOND, gauge, percentiles, stat, timeseries
+from tallygate.dashboards.panels import BELOW, PER_SECOND, TOKENS_PER_SECOND, gauge, percentiles, stat, timeseries
 from tallygate.dashboards.variables import chained, sources, vocabulary
 
 ask = vocabulary("hyperagent", "route", "model")
@@ -72,6 +72,26 @@ HYPERAGENT = Board(
                     "It climbs without the rate of calls: calls hang, or the provider became slow.",
                     ask("llm_active_requests").now.sum("model"),
                     unit=units.Short,
+                ),
+            ),
+        ),
+        Row(
+            "Besides",
+            (
+                timeseries(
+                    "Tokens In and Out",
+                    "Input and output tokens per second.",
+                    "Input grows faster than calls: prompts or histories grow. Output: answers do.",
+                    ("input", ask("llm_tokens_input_total").rate().sum()),
+                    ("output", ask("llm_tokens_output_total").rate().sum()),
+                    unit=TOKENS_PER_SECOND,
+                ),
+                timeseries(
+                    "Rate Limited",
+                    "Answers of providers that told to slow down, per second.",
+                    "Raise the quota, or set a limit of our own below it.",
+                    ask("llm_rate_limited_total").rate().sum("provider", "model"),
+                    unit=PER_SECOND,
                 ),
             ),
         ),

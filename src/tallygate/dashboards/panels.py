@@ -33,6 +33,7 @@ from grafana_foundation_sdk.models.common import (
     BarGaugeDisplayMode,
     BigValueColorMode,
     BigValueGraphMode,
+    FieldTextAlignment,
     GraphGradientMode,
     GraphThresholdsStyleMode,
     LegendDisplayMode,
@@ -62,6 +63,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ThresholdsMode,
     ValueMappingResult,
 )
+from grafana_foundation_sdk.models.heatmap import FieldConfig as HeatmapConfig
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode, HeatmapColorScale
 from grafana_foundation_sdk.models.prometheus import Dataquery, PromQueryFormat, QueryEditorMode
 
@@ -224,9 +226,7 @@ def table(
 
     Asked once, at the end of the range; series of different columns with the same labels share a line.
     """
-    panel = _panel(
-        build_table.Panel().build(), title, means, when_bad, columns, units[0], None, (width, height), instant=True
-    )
+    panel = _panel(_table().build(), title, means, when_bad, columns, units[0], None, (width, height), instant=True)
     names = {
         f"Value #{target.ref_id}" if len(columns) > 1 else "Value": legend
         for target, (legend, _) in zip(_targets(panel), columns, strict=True)
@@ -273,6 +273,7 @@ def heatmap(
         .show_color_scale(True)
     )
     panel = _panel(builder.build(), title, means, when_bad, [("{{le}}", shown)], unit, None, (width, height))
+    _config(panel).defaults.custom = HeatmapConfig()
     for target in _targets(panel):
         target.format_val = PromQueryFormat.HEATMAP
     return panel
@@ -282,7 +283,7 @@ def traces(
     title: str, means: str, when_bad: str, traceql: str, *, limit: int = 20, width: int = 24, height: int = 9
 ) -> Panel:
     """The latest traces that answer a TraceQL query, from Tempo."""
-    panel = _panel(build_table.Panel().build(), title, means, when_bad, (), "none", None, (width, height))
+    panel = _panel(_table().build(), title, means, when_bad, (), "none", None, (width, height))
     panel.datasource = TEMPO
     query = build_tempo.TempoQuery().ref_id("A").datasource(TEMPO).query_type("traceql").query(traceql).limit(limit)
     panel.targets = [query.build()]
@@ -294,6 +295,10 @@ def percentiles(measured: Selector, *by: str, shares: Sequence[float] = (0.5, 0.
     """Quantiles of a histogram, P50, P95 and P99, per value of these labels."""
     labels = "".join(f" {{{{{label}}}}}" for label in by)
     return tuple((f"P{share * 100:g}{labels}", measured.quantile(share, *by)) for share in shares)
+
+
+def _table() -> build_table.Panel:
+    return build_table.Panel().align(FieldTextAlignment.AUTO)
 
 
 def _panel(

@@ -31,12 +31,12 @@ def vocabulary(dialect: str, *filters: str, custom: Iterable[str] = ()) -> Vocab
     )
 
 
-def sources(*, traces: bool = True) -> tuple[VariableModel, ...]:
-    """Where the metrics are, and the traces that exemplars and links lead to."""
-    metrics = build.DatasourceVariable("datasource").label("Metrics").type("prometheus").build()
-    if not traces:
-        return (metrics,)
-    return (metrics, build.DatasourceVariable("tempo").label("Traces").type("tempo").build())
+def sources() -> tuple[VariableModel, ...]:
+    """Where the metrics are, and the traces that links lead to."""
+    return (
+        build.DatasourceVariable("datasource").label("Metrics").type("prometheus").build(),
+        build.DatasourceVariable("tempo").label("Traces").type("tempo").build(),
+    )
 
 
 def chained(family: Selector, *labels: str) -> tuple[VariableModel, ...]:

@@ -222,7 +222,7 @@ def application(postgres_provider: str) -> Board:
         title="Archestra Application Metrics",
         help="HTTP traffic, runtime, task queue and PostgreSQL, in Archestra's names.",
         dialect="archestra",
-        variables=(*sources(traces=False), *chained(http)),
+        variables=(*sources(), *chained(http)),
         time="now-1h",
         rows=(HTTP, RUNTIME, INFRASTRUCTURE, TASKS, postgresql(postgres_provider)),
     )
