@@ -14,10 +14,15 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_p
 from tests.browser.traffic import Busy, busy_gateway
 
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PATIENCE_MS = 10_000
 NO_CHARTS = "globalThis.Plotly = { react() {} };"
 """In place of the chart library where a test does not look at charts: it takes a second to load."""

@@ -86,11 +86,13 @@ def parsed(text: str) -> dict[tuple[str, Labels], float]:
 
 
 @asynccontextmanager
-async def gateway(settings: Mapping[str, Any], exemplar: Exemplifier = caller_span) -> AsyncIterator[Gateway]:
-    """Serve with these settings on a free port; ``exemplar`` tells each call's trace and span."""
+async def gateway(
+    settings: Mapping[str, Any], exemplar: Exemplifier = caller_span, port: int = 0
+) -> AsyncIterator[Gateway]:
+    """Serve with these settings; ``exemplar`` tells each call's trace and span; port 0 is a free one."""
     checked = Settings.model_validate(settings)
     app = App(checked, open_tally(checked, exemplar=exemplar))
-    ((listener,),) = open_listeners("127.0.0.1", 0, 1)
+    ((listener,),) = open_listeners("127.0.0.1", port, 1)
     tls = tls_of(checked.server.tls)
     url = f"{'http' if tls is None else 'https'}://127.0.0.1:{listener.getsockname()[1]}"
     server = Server(server_config(app, server_limits(checked), lifespan="auto"), 1.0, tls)

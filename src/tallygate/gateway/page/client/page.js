@@ -5,13 +5,15 @@ import { showCharts } from "./charts.js";
 import { byId, say } from "./elements.js";
 import { showEmpty } from "./empty.js";
 import { Feed } from "./feed.js";
-import { clock, lasting } from "./format.js";
+import { clock, lasting, seconds } from "./format.js";
 import { begin, extend, gaps } from "./history.js";
 import { showTables } from "./tables.js";
 import { showTiles } from "./tiles.js";
 
 const path = String(document.documentElement.dataset.path);
 const RANGES = { "15m": "the last 15 minutes", "1h": "the last hour", "6h": "the last 6 hours", "24h": "the last 24 hours" };
+
+const TROUBLE = new Set(["degraded", "down"]);
 
 /** @type {any} the figures as they came, with every update put in */
 let figures = null;
@@ -61,7 +63,8 @@ function announce(text) {
 function announceProviders(providers) {
   const before = new Map((figures?.providers ?? []).map(({ provider, state }) => [provider, state]));
   const told = providers
-    .filter(({ provider, state }) => before.has(provider) && before.get(provider) !== state && state !== "idle")
+    .filter(({ provider, state }) => (before.get(provider) ?? state) !== state)
+    .filter(({ provider, state }) => TROUBLE.has(state) || TROUBLE.has(before.get(provider)))
     .map(({ provider, state }) => `Provider ${provider} is ${state}.`);
   if (told.length) announce(told.join(" "));
 }
@@ -70,7 +73,8 @@ function show() {
   // Nobody sees it: the next look shows all of it.
   if (document.hidden || !figures || !history) return;
   showProblems();
-  showEmpty(figures.empty);
+  // After a restart the gateway has counted nothing, but this page has seen something.
+  showEmpty(figures.empty && !history.series.requests.some(Boolean));
   say(byId("covered"), covered());
   showTiles(figures.totals, history);
   showTables(figures);
@@ -93,7 +97,7 @@ function covered() {
 }
 
 function footer() {
-  const point = `One point is ${lasting(history.step)}, updated every ${lasting(figures.tick)}, last at ${clock(figures.now)}.`;
+  const point = `One point is ${lasting(history.step)}, updated every ${seconds(figures.tick)}, last at ${clock(figures.now)}.`;
   return `Tallygate ${figures.version}, up for ${lasting(figures.now - figures.started)}. ${point}`;
 }
 
