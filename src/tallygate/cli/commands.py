@@ -50,6 +50,7 @@ app.add_typer(accounts.credits, name="credits")
 app.add_typer(dashboards.app, name="dashboards")
 app.add_typer(rules.app, name="rules")
 app.command()(looking.top)
+app.command()(looking.doctor)
 
 
 @app.callback(invoke_without_command=True)

@@ -83,3 +83,35 @@ def top(
         sys.stdout.write(looking.once(found, interval, as_json=json))
     else:
         looking.watch(found, interval or 2.0)
+
+
+def doctor(
+    url: URL = None,
+    json: JSON = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings end with status 1 too.")] = False,
+    key: Key = None,
+    key_file: KeyFile = None,
+    ca_file: CAFile = None,
+    insecure: Insecure = False,
+    timeout: Timeout = 10.0,
+    config: Config = None,
+    env_file: Dotenv = ENV_FILE,
+) -> None:
+    """Why is there no data? Ask for a metrics page as Prometheus does, and explain. Status 0: well, 1: not."""
+    with extra():
+        from tallygate.cli.doctor import examine
+        from tallygate.cli.targets import target
+
+    found = target(
+        url,
+        config=config,
+        env_file=env_file,
+        key=key,
+        key_file=key_file,
+        ca_file=ca_file,
+        insecure=insecure,
+        timeout=timeout,
+    )
+    told, status = examine(found, strict=strict, as_json=json)
+    sys.stdout.write(told)
+    raise typer.Exit(status)
