@@ -23,6 +23,8 @@ class Case:
     """By what keeps the alert from firing."""
     at: str = "30m"
     """When it is looked at."""
+    every: str = "1m"
+    """How often rules are evaluated; days of minutes are many."""
     severity: str = "warning"
 
 
@@ -34,6 +36,7 @@ class Looked:
     series: Series
     alert: str
     at: str
+    every: str
     expected: list[dict[str, Any]] = field(default_factory=list)
 
     def written(self) -> dict[str, Any]:
@@ -57,6 +60,6 @@ def looks(case: Case, runbooks: str) -> list[Looked]:
         },
     }
     return [
-        Looked(f"{case.alert} fires", case.firing, case.alert, case.at, [fired]),
-        *(Looked(f"{case.alert} is quiet: {why}", series, case.alert, case.at) for why, series in case.quiet.items()),
+        Looked(f"{case.alert} fires", case.firing, case.alert, case.at, case.every, [fired]),
+        *(Looked(f"{case.alert} is quiet: {why}", series, case.alert, case.at, case.every) for why, series in case.quiet.items()),
     ]

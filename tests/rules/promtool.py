@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -21,14 +21,17 @@ def promtool(*arguments: str | Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def unit_tested(directory: Path, tests: Mapping[str, Sequence[Looked]]) -> tuple[int, str]:
-    """``promtool test rules`` of rule files, by what they hold: exit status, and all that it says."""
+def unit_tested(directory: Path, tests: Sequence[tuple[str, str, Sequence[Looked]]]) -> tuple[int, str]:
+    """``promtool test rules``: exit status, and all that it says.
+
+    tests: rule files as text, how often they are evaluated, and what is looked at.
+    """
     files = []
-    for number, (rules, looks) in enumerate(tests.items()):
+    for number, (rules, every, looks) in enumerate(tests):
         (directory / f"rules-{number}.yml").write_text(rules)
         document = {
             "rule_files": [f"rules-{number}.yml"],
-            "evaluation_interval": "1m",
+            "evaluation_interval": every,
             "tests": [look.written() for look in looks],
         }
         files.append(directory / f"tests-{number}.yml")
