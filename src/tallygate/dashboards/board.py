@@ -89,7 +89,7 @@ def laid_out(rows: Iterable[Row]) -> Iterator[Panel | RowPanel]:
         heading = RowPanel(row.collapsed, row.title, id_val=number, grid_pos=GridPos(h=1, w=COLUMNS, x=0, y=top))
         left, top, height = 0, top + 1, 0
         placed = []
-        for panel in copy.deepcopy(row.panels):
+        for panel in map(copy.deepcopy, row.panels):
             number += 1
             panel.id_val = number
             place = panel.grid_pos or GridPos()

@@ -332,7 +332,7 @@ def _panel(
     defaults.thresholds = _thresholds(thresholds or {})
     lines = panel.type_val == "timeseries"
     defaults.color = FieldColor(FieldColorModeId.PALETTE_CLASSIC if lines else FieldColorModeId.THRESHOLDS)
-    defaults.links = links([query.labels for _, query in pairs])
+    defaults.links = links([query.labels for _, query in pairs], columns=panel.type_val == "table")
     return panel
 
 

@@ -18,13 +18,17 @@ ATTRIBUTES = {
 """Labels, and what the spans of the same calls call them."""
 
 
-def links(labels: Sequence[frozenset[str]]) -> list[DashboardLink]:
-    """To the traces that share the labels which all queries of a panel have; none where no span has any of them."""
+def links(labels: Sequence[frozenset[str]], *, columns: bool = False) -> list[DashboardLink]:
+    """To the traces that share the labels which all queries of a panel have; none where no span has any of them.
+
+    columns: its labels are columns of a table, not those of a series.
+    """
     shared = frozenset.intersection(*labels) if labels else frozenset()
     told = sorted(shared & ATTRIBUTES.keys())
     if not told:
         return []
-    conditions = " && ".join(f'{ATTRIBUTES[label]}="${{__field.labels.{label}}}"' for label in told)
+    where = "__data.fields" if columns else "__field.labels"
+    conditions = " && ".join(f'{ATTRIBUTES[label]}="${{{where}.{label}}}"' for label in told)
     pane = {
         "datasource": "${tempo}",
         "queries": [{"refId": "A", "queryType": "traceql", "query": f"{{ {conditions} }}", "limit": 20}],
