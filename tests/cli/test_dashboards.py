@@ -30,7 +30,7 @@ def test_list() -> None:
     ]
     (first, *_) = boards("hyperagent")
     listed = run("list", "--dialect", "hyperagent")
-    assert listed[0] == f"{'hyperagent':<12} {first.uid:<28} {first.title}: {first.help}"
+    assert listed[0] == f"{'hyperagent':<12} {first.uid:<36} {first.title}: {first.help}"
     assert {line.split()[0] for line in listed} == {"hyperagent"}
 
 

@@ -1,13 +1,15 @@
 """The Helm chart: what it renders fits together, and the gateway takes its configuration."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tallygate.gateway.server.supervisor import AFTER_GRACE
 from tallygate.gateway.settings import Settings, load
-from tests.deploy.chart import VALUES, digest, rendered
+from tests.deploy.chart import FILES, STAND_INS, VALUES, digest, files, held, rendered
 
 Manifest = dict[str, Any]
 
@@ -54,7 +56,8 @@ class Release:
             for variable in self.container["env"]
         }
         file = directory / "tallygate.yaml"
-        file.write_text(self.one("ConfigMap")["data"]["tallygate.yaml"])
+        (config,) = [one["data"] for one in self.all("ConfigMap") if "tallygate.yaml" in one["data"]]
+        file.write_text(config["tallygate.yaml"])
         assert self.container["args"] == ["serve"]
         assert environ.pop("TALLYGATE_CONFIG") == f"{mounts['config']}/{file.name}"
         return load(file=file, environ=environ)
@@ -68,6 +71,63 @@ def release(request: pytest.FixtureRequest) -> Release:
 @pytest.mark.parametrize("values", VALUES, ids=NAMES)
 def test_what_is_tested_is_what_the_chart_renders(values: Path) -> None:
     assert rendered(values.stem)[0] == digest(values), "run python -m tests.deploy.chart"
+
+
+def test_the_chart_holds_the_boards_and_rules_of_the_code() -> None:
+    current, found = files(), held(FILES)
+    assert [name for name in current | found if current.get(name) != found.get(name)] == [], (
+        "run python -m tests.deploy.chart"
+    )
+
+
+def test_boards_fit_into_config_maps() -> None:
+    names = [Path(name).stem for name in files() if name.startswith("dashboards/")]
+    assert len(names) >= 5
+    for name in names:
+        assert re.fullmatch(r"tallygate-[a-z0-9]([a-z0-9-]*[a-z0-9])?", name)
+        # 1 MiB with all that surrounds it.
+        assert len(files()[f"dashboards/{name}.json"]) < 900_000
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "namespace", "labels", "annotations"),
+    [
+        ("defaults", "tallygate", None, {"grafana_dashboard": "1"}, {"grafana_folder": "Tallygate"}),
+        (
+            "everything",
+            "gateway",
+            "monitoring",
+            {"grafana_dashboard": "1", "board": "yes"},
+            {"grafana_folder": "Tallygate", "folder": "LLM"},
+        ),
+    ],
+)
+def test_grafana_s_sidecar_finds_the_boards(
+    values: str, name: str, namespace: str | None, labels: dict[str, str], annotations: dict[str, str]
+) -> None:
+    (board,) = [
+        one for one in Release(values).all("ConfigMap") if one["metadata"]["name"] == f"{name}-board-some-board"
+    ]
+    metadata = board["metadata"]
+    assert metadata.get("namespace") == namespace
+    assert labels.items() <= metadata["labels"].items()
+    assert metadata["annotations"] == annotations
+    stored = {f"dashboards/{file}": content for file, content in board["data"].items()}
+    assert stored == {name: text for name, text in held(STAND_INS).items() if name.endswith(".json")}
+
+
+def test_the_operator_finds_the_rules() -> None:
+    whole = yaml.safe_load((STAND_INS / "tallygate.rules.yml").read_text())
+    assert Release("defaults").one("PrometheusRule")["spec"] == whole
+    rule = Release("everything").one("PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    # Without those that are disabled, and without a group that has nothing left; every alert has the further label.
+    (group,) = rule["spec"]["groups"]
+    recorded, alert, _ = whole["groups"][0]["rules"]
+    assert group == {
+        "name": "some",
+        "rules": [recorded, {**alert, "labels": {"severity": "critical", "team": "platform"}}],
+    }
 
 
 def test_the_gateway_takes_the_configuration(release: Release, tmp_path: Path) -> None:
@@ -176,6 +236,7 @@ def test_what_is_switched_off_is_not_there() -> None:
         "HorizontalPodAutoscaler",
         "NetworkPolicy",
         "PodDisruptionBudget",
+        "PrometheusRule",
         "Service",
         "ServiceMonitor",
         "StatefulSet",

@@ -45,7 +45,7 @@ def list_boards(dialect: Dialects = None) -> None:
         complain(NEEDS, MISTAKEN)
     for name in dialect or BOARDS:
         for board in _boards([name], PostgresProvider.HELM):
-            print(f"{name:<12} {board.uid:<28} {board.title}: {board.help}")
+            print(f"{name:<12} {board.uid:<36} {board.title}: {board.help}")
 
 
 @app.command("export")
