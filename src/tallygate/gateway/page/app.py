@@ -255,7 +255,9 @@ async def _assets() -> Assets:
 def _range(scope: Scope) -> str | None:
     """The range that is asked for; None for one that there is not."""
     try:
-        asked = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8).get("range", ["15m"])[-1]
+        asked = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=8).get(
+            "range", ["15m"]
+        )[-1]
     except ValueError:
         return None
     return asked if asked in RANGES else None
