@@ -1,8 +1,9 @@
 """The chart: its files that the code exports, and what helm renders, kept in ``rendered/`` so that tests need no helm.
 
 After a change of boards, rules, the chart or ``values/`` run ``python -m tests.deploy.chart``: it writes those files,
-then lints and renders with the helm in the path (``go install helm.sh/helm/v3/cmd/helm@v3.19.0``). Until then the tests
-fail. What is rendered holds the boards and rules of ``files/`` here, not the chart's: another board needs no helm.
+then, if the chart or the values are others, lints and renders with the helm in the path
+(``go install helm.sh/helm/v3/cmd/helm@v3.19.0``). Until then the tests fail. What is rendered holds the boards and
+rules of ``files/`` here, not the chart's: another board needs no helm.
 """
 
 import hashlib
@@ -62,6 +63,8 @@ def main() -> None:
     for name, content in files().items():
         (FILES / name).parent.mkdir(parents=True, exist_ok=True)
         (FILES / name).write_text(content)
+    if all(rendered(values.stem)[0] == digest(values) for values in VALUES):
+        return
     with tempfile.TemporaryDirectory() as directory:
         chart = Path(directory) / CHART.name
         shutil.copytree(CHART, chart, ignore=shutil.ignore_patterns(FILES.name))

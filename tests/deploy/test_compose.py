@@ -94,7 +94,7 @@ def test_the_gateway_takes_its_configuration(secrets: Path) -> None:
 
 def test_every_gateway_is_scraped_with_its_secret(secrets: Path, tmp_path: Path) -> None:
     found = settings(secrets)
-    job, _ = yaml.safe_load((COMPOSE / "prometheus.yml").read_text())["scrape_configs"]
+    job, *_ = yaml.safe_load((COMPOSE / "prometheus.yml").read_text())["scrape_configs"]
     assert found.metrics.listener is not None
     assert job["static_configs"] == [{"targets": [f"{name}:{found.metrics.listener.port}" for name in GATEWAYS]}]
     assert job["authorization"] == {"credentials_file": "/run/secrets/metrics_secret"}

@@ -15,9 +15,10 @@ from tallygate.dashboards import boards, encode
 from tallygate.dashboards.installing import FOLDER
 from tallygate.dashboards.traces import ATTRIBUTES
 from tallygate.dialects import DIALECTS
+from tallygate.gateway.settings import load
 from tallygate.promql import label_names
 from tallygate.rules import Targets, groups_of
-from tests.deploy.composed import COMPOSE, FILE, filled, secrets
+from tests.deploy.composed import COMPOSE, FILE, environment, filled, secrets
 from tests.deploy.observing import service, webhook
 from tests.deploy.schemas import DATA_SOURCES, PROVIDERS, TEMPO, problems
 
@@ -210,9 +211,19 @@ def test_prometheus_loads_the_rules_and_finds_alertmanager(tmp_path: Path, secre
         ("observability", "grafana:3000"),
         ("observability", "localhost:9090"),
         ("observability", "tempo:3200"),
+        ("postgres", "postgres-exporter:9187"),
         ("tallygate", "gateway-1:3131"),
         ("tallygate", "gateway-2:3131"),
     ]
+
+
+def test_the_live_page_asks_this_prometheus(secrets: Path) -> None:
+    found = load(file=COMPOSE / "tallygate.yaml", environ=environment("gateway-1", secrets)).dashboard
+    assert found.prometheus_url is not None
+    assert found.prometheus_url.get_secret_value() == sources()["prometheus"]["url"]
+    ours, *_ = loaded("prometheus.yml")["scrape_configs"]
+    assert found.prometheus_job == ours["job_name"]
+    assert loaded("prometheus.yml")["global"]["scrape_interval"] == f"{found.prometheus_scrape_seconds:g}s"
 
 
 @pytest.mark.parametrize(("variable", "value"), [("SPEND_PER_HOUR", "7"), ("AVAILABILITY_OBJECTIVE", "99")])
