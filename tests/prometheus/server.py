@@ -138,47 +138,64 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(directory: Path, jobs: Sequence[Job]) -> AsyncIterator[Prometheus]:
-    """Scrape these jobs once a second."""
-    timing = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+async def prometheus(
+    directory: Path, jobs: Sequence[Job], *, rules: Sequence[Path] = (), alertmanager: str = ""
+) -> AsyncIterator[Prometheus]:
+    """Scrape these jobs, and evaluate rules, once a second. ``alertmanager``: host:port of who is told of alerts."""
+    timing = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     config = directory / "prometheus.yml"
-    config.write_text(yaml.safe_dump({"global": timing, "scrape_configs": [job.config() for job in jobs]}))
-    process = await asyncio.create_subprocess_exec(
+    document: dict[str, Any] = {"global": timing, "scrape_configs": [job.config() for job in jobs]}
+    if rules:
+        document["rule_files"] = [str(file) for file in rules]
+    if alertmanager:
+        document["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
+    config.write_text(yaml.safe_dump(document))
+    command = (
         "prometheus",
         f"--config.file={config}",
         f"--storage.tsdb.path={directory / 'data'}",
         "--web.listen-address=127.0.0.1:0",
         "--enable-feature=exemplar-storage",
         "--log.level=info",
-        stderr=PIPE,
     )
-    running = Prometheus(0)
+    async with started(command, "Server is ready to receive web requests") as (port, said):
+        yield Prometheus(port, said)
+
+
+@asynccontextmanager
+async def started(command: Sequence[str], ready: str) -> AsyncIterator[tuple[int, list[str]]]:
+    """A server of Prometheus' family: its port, once it listens and its log has this line; and its log, which grows."""
+    process = await asyncio.create_subprocess_exec(*command, stderr=PIPE)
+    said: list[str] = []
+    reading: asyncio.Task[None] | None = None
     try:
         async with asyncio.timeout(PATIENCE):
-            await _ready(process, running)
-        reading = asyncio.create_task(_read(process, running))
-        yield running
+            port = await _ready(process, ready, said)
+        reading = asyncio.create_task(_read(process, said))
+        yield port, said
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
-    await reading
+        if reading is not None:
+            await reading
 
 
-async def _ready(process: Process, running: Prometheus) -> None:
-    """Read the log until it serves."""
+async def _ready(process: Process, ready: str, said: list[str]) -> int:
+    """Read the log until it serves; gives its port."""
     assert process.stderr is not None
-    ready = False
-    while not (ready and running.port):
+    port, is_ready = 0, False
+    while not (is_ready and port):
         line = (await process.stderr.readline()).decode()
-        assert line, "Prometheus ended:\n" + "".join(running.said)
-        running.said.append(line)
-        ready = ready or "Server is ready to receive web requests" in line
+        assert line, "it ended:\n" + "".join(said)
+        said.append(line)
+        is_ready = is_ready or ready in line
         if (found := LISTENING.search(line)) and int(found[1]):
-            running.port = int(found[1])
+            port = int(found[1])
+    return port
 
 
-async def _read(process: Process, running: Prometheus) -> None:
+async def _read(process: Process, said: list[str]) -> None:
     assert process.stderr is not None
     async for line in process.stderr:
-        running.said.append(line.decode())
+        said.append(line.decode())

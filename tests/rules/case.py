@@ -61,5 +61,8 @@ def looks(case: Case, runbooks: str) -> list[Looked]:
     }
     return [
         Looked(f"{case.alert} fires", case.firing, case.alert, case.at, case.every, [fired]),
-        *(Looked(f"{case.alert} is quiet: {why}", series, case.alert, case.at, case.every) for why, series in case.quiet.items()),
+        *(
+            Looked(f"{case.alert} is quiet: {why}", series, case.alert, case.at, case.every)
+            for why, series in case.quiet.items()
+        ),
     ]

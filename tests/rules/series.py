@@ -24,12 +24,14 @@ class Dialect:
 
     name: str
 
-    def __call__(self, family: str, values: str | float, **labels: str) -> Series:
+    def __call__(self, family: str, values: str | float, /, **labels: str) -> Series:
         """One series with these values; a number is how much it grows a minute."""
         self._check(self._family(family), labels)
         return {selector(family, labels): grows(values)}
 
-    def histogram(self, family: str, observed: Mapping[float, float], minutes: int = MINUTES, **labels: str) -> Series:
+    def histogram(
+        self, family: str, observed: Mapping[float, float], minutes: int = MINUTES, /, **labels: str
+    ) -> Series:
         """All series of a histogram that sees these values so many times a minute."""
         declared = self._family(family)
         assert isinstance(declared, Histogram)

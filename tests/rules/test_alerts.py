@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tallygate.rules import RULES, Group, Recording, Targets, groups_of, written
+from tallygate.rules import Group, Recording, Targets, groups_of, written
 from tests.rules.case import Case, looks
 from tests.rules.cases import aurora, calls, gatewayz, hyperagent, money, objectives, providers, upkeep, work
-from tests.rules.promtool import promtool, unit_tested
+from tests.rules.promtool import unit_tested
 
 RUNBOOKS = "https://runbooks.example"
 ALL = Targets(daily_budget=100, monthly_budget=2000, memory_bytes=2e9, cpus=4)
