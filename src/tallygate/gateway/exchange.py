@@ -123,8 +123,9 @@ class Exchange:
         if self.capture is not None:
             self.capture.begin(headers)
         if self.more_headers:
-            names = [name for name, _ in self.more_headers]
-            headers = [header for header in headers if header[0] not in names] + [*self.more_headers]
+            names = {name for name, _ in self.more_headers}
+            headers = [header for header in headers if header[0] not in names]
+            headers += self.more_headers
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes, more: bool) -> None:

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import structlog
 
-from tallygate.gateway.state.interface import Granted, HoldAsk, WindowAsk
-from tests.gateway.state.stores import CREDITS, money, open_in, place, window
+from tallygate.gateway.state.interface import Asked, Granted
+from tests.gateway.state.stores import money, open_in, place, window
 
 WINDOW, PLACES, CREDIT, PRICE = 500, 35, 1000, 7
 AT_ONCE = 50
 
 
-def asks_of(task: str) -> tuple[list[WindowAsk], list[HoldAsk]]:
+def asks_of(task: str) -> Asked:
     match task:
         case "window":
-            return [window("w", WINDOW)], []
+            return Asked([window("w", WINDOW)])
         case "place":
-            return [], [place("c", PLACES)]
+            return Asked([], [place("c", PLACES)])
         case _:
-            return [], [money(CREDIT, PRICE)]
+            return Asked([], [money(CREDIT, PRICE)])
 
 
 async def run(where: str) -> None:
@@ -35,12 +35,12 @@ async def run(where: str) -> None:
     await store.start()
 
     async def ask(task: str) -> int:
-        answer = await store.admit(*asks_of(task))
+        answer = await store.admit(asks_of(task))
         if not isinstance(answer, Granted):
             return 0
         if task == "spend":
             await asyncio.sleep(0)
-            store.settle(answer, [], [(CREDITS.key, PRICE, PRICE)])
+            store.settle(answer, 0, PRICE)
         return 1
 
     print("ready", flush=True)

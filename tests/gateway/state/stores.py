@@ -10,7 +10,7 @@ import pytest
 
 from tallygate.gateway.state import local
 from tallygate.gateway.state.environment import Environment
-from tallygate.gateway.state.interface import Granted, HoldAsk, Purse, Refused, WindowAsk
+from tallygate.gateway.state.interface import Asked, Granted, HoldAsk, Purse, Refused, WindowAsk
 from tallygate.gateway.state.local import LocalStore
 from tallygate.gateway.state.remote import RemoteStore
 
@@ -59,6 +59,10 @@ def window(name: str, limit: int, amount: int = 1) -> WindowAsk:
     return WindowAsk(name.encode(), limit, amount)
 
 
+def tokens(name: str, limit: int) -> WindowAsk:
+    return WindowAsk(name.encode(), limit, None)
+
+
 def place(name: str, limit: int) -> HoldAsk:
     return HoldAsk(name.encode(), limit, 1)
 
@@ -67,14 +71,14 @@ def money(limit: int, amount: int, purse: Purse = CREDITS) -> HoldAsk:
     return HoldAsk(purse.key, limit, amount, purse)
 
 
-async def granted(store: AnyStore, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted:
-    answer = await store.admit(windows, holds)
+async def granted(store: AnyStore, windows: list[WindowAsk], holds: list[HoldAsk], tokens: int = 0) -> Granted:
+    answer = await store.admit(Asked(windows, holds), tokens)
     assert isinstance(answer, Granted), answer
     return answer
 
 
-async def refused(store: AnyStore, windows: list[WindowAsk], holds: list[HoldAsk]) -> tuple[int, int]:
+async def refused(store: AnyStore, windows: list[WindowAsk], holds: list[HoldAsk], tokens: int = 0) -> tuple[int, int]:
     """Which one refused, and what is left of it."""
-    answer = await store.admit(windows, holds)
+    answer = await store.admit(Asked(windows, holds), tokens)
     assert isinstance(answer, Refused), answer
     return answer.which, answer.remaining

@@ -16,14 +16,14 @@ from tallygate.gateway.settings import Settings
 from tallygate.gateway.state import comparing, local
 from tallygate.gateway.state.comparing import Comparing
 from tallygate.gateway.state.environment import Environment, StateError, Transaction
-from tallygate.gateway.state.interface import Granted, Purse, StateAway
+from tallygate.gateway.state.interface import Asked, Granted, Purse, StateAway
 from tallygate.gateway.state.local import LocalStore
 from tallygate.gateway.state.redis import StoreRefused
 from tallygate.gateway.state.remote import RemoteStore
 from tallygate.gateway.tallying import open_tally
 from tests.gateway.provided import until
 from tests.gateway.state.proxy import Proxy, proxy
-from tests.gateway.state.stores import CREDITS, AnyStore, Books, granted, money, place, refused, window
+from tests.gateway.state.stores import CREDITS, AnyStore, Books, granted, money, place, refused, tokens, window
 from tests.services.redis import Redis as Server
 
 pytestmark = pytest.mark.xdist_group("redis")
@@ -50,7 +50,7 @@ async def until_granted(store: AnyStore) -> None:
     async with asyncio.timeout(20):
         while True:
             try:
-                if isinstance(await store.admit([], [place("c", 1)]), Granted):
+                if isinstance(await store.admit(Asked([], [place("c", 1)])), Granted):
                     return
             except StateAway:
                 pass
@@ -60,17 +60,17 @@ async def until_granted(store: AnyStore) -> None:
 async def test_an_answer_that_comes_too_late_frees_what_it_took(remote: RemoteStore, between: Proxy) -> None:
     between.answers.clear()
     with pytest.raises(StateAway, match=r"^no answer within 1 s$"):
-        await remote.admit([window("w", 10, 4)], [place("c", 1), money(100, 30)])
+        await remote.admit(Asked([window("w", 10, 4)], [place("c", 1), money(100, 30)]))
     between.answers.set()
     await until_granted(remote)
-    assert (await granted(remote, [window("w", 10, 10)], [money(100, 100)])).windows[0].remaining == 0
+    assert (await granted(remote, [window("w", 10, 10)], [money(100, 100)])).remaining[0] == 0
 
 
 async def test_a_caller_that_leaves_while_it_is_let_in_holds_nothing(remote: RemoteStore, between: Proxy) -> None:
     await granted(remote, [], [money(100, 0)])
     between.answers.clear()
     before = between.asked
-    admitted = asyncio.create_task(remote.admit([], [place("c", 1), money(100, 30)]))
+    admitted = asyncio.create_task(remote.admit(Asked([], [place("c", 1), money(100, 30)])))
     await until(lambda: between.asked > before)
     admitted.cancel()
     await asyncio.gather(admitted, return_exceptions=True)
@@ -84,7 +84,7 @@ async def test_what_was_taken_when_the_connection_broke_is_free_after_the_lease(
 ) -> None:
     between.answers.clear()
     before = between.asked
-    admitted = asyncio.create_task(remote.admit([], [place("c", 1)]))
+    admitted = asyncio.create_task(remote.admit(Asked([], [place("c", 1)])))
     await until(lambda: between.asked > before)
     await asyncio.sleep(0.05)  # for the server, which nobody can ask meanwhile
     between.drop()
@@ -102,7 +102,7 @@ async def test_what_calls_hold_that_go_on_is_held_over_the_loss(remote: RemoteSt
     await asyncio.sleep(1.0)  # more than the lease: its name is still kept alive
     assert await refused(remote, [], [place("c", 1)]) == (0, 0)
     assert await refused(remote, [], [money(100, 41)]) == (0, 40)
-    remote.settle(held, [], [(b"c", 1, 0), (CREDITS.key, 60, 25)])
+    remote.settle(held, 0, 25)
     await granted(remote, [], [place("c", 1), money(100, 75)])
 
 
@@ -113,15 +113,15 @@ async def test_money_spent_while_the_server_was_away_is_known_afterwards(
     held = await granted(remote, [], [money(100, 10)])
     between.drop()
     await until(lambda: remote._redis.losses == 1)
-    remote.settle(held, [], [(CREDITS.key, 10, 10)])  # is lost
+    remote.settle(held, 0, 10)  # is lost
     books.known[CREDITS] = 85  # what the ledger has written
     await asyncio.wait_for(remote._redis.wait_connected(), 10)
     # Of the lost settlement the hold is free after the lease; what was spent, the ledger knew.
     async with asyncio.timeout(10):
         while True:
-            answer = await remote.admit([], [money(100, 16)])
+            answer = await remote.admit(Asked([], [money(100, 16)]))
             if isinstance(answer, Granted):
-                remote.settle(answer, [], [(CREDITS.key, 16, 0)])
+                remote.settle(answer, 0, 0)
             elif answer.remaining == 15:
                 break
             await asyncio.sleep(0.01)
@@ -190,7 +190,7 @@ async def test_a_full_state_lets_nobody_in_and_settles_when_it_can(
     environment = Environment(tmp_path / "state")
     store = LocalStore(environment, books)
     await store.start()
-    held = await granted(store, [window("w", 10, 5)], [place("c", 1), money(100, 40)])
+    held = await granted(store, [tokens("w", 10)], [place("c", 1), money(100, 40)], 5)
     write = environment.write
 
     def full() -> Transaction:
@@ -199,13 +199,13 @@ async def test_a_full_state_lets_nobody_in_and_settles_when_it_can(
     environment.write = full
     with capture_logs() as logs:
         with pytest.raises(StateAway, match=r"^the disk is full$"):
-            await store.admit([window("w", 10)], [])
-        store.settle(held, [(b"w", -5)], [(b"c", 1, 0), (CREDITS.key, 40, 15)])
+            await store.admit(Asked([window("w", 10)], []))
+        store.settle(held, 0, 15)
         await until(lambda: len(logs) >= 1)
         environment.write = write
         await until(lambda: not store._owed)
     assert logs[0]["event"] == "limits cannot be settled; tried again every second"
-    assert (await granted(store, [window("w", 10)], [place("c", 1)])).windows[0].remaining == 9
+    assert (await granted(store, [window("w", 10)], [place("c", 1)])).remaining[0] == 9
     assert await refused(store, [], [money(100, 86)]) == (0, 85)
     await store.close()
 
@@ -216,12 +216,11 @@ async def test_settling_in_somebody_elses_transaction_is_done_or_undone_with_it(
     store = LocalStore(Environment(tmp_path / "state"), books)
     await store.start()
     held = await granted(store, [], [place("c", 1), money(100, 40)])
-    paid = [(b"c", 1, 0), (CREDITS.key, 40, 15)]
 
     def settle_and_fail() -> None:
         with environment.write() as transaction:
             transaction.put(b"1", b"entry", db=spool)
-            store.settle(held, [], paid, transaction)
+            store.settle(held, 0, 15, transaction)
             raise lmdb.MapFullError("full")
 
     with pytest.raises(lmdb.MapFullError):
@@ -230,7 +229,7 @@ async def test_settling_in_somebody_elses_transaction_is_done_or_undone_with_it(
     assert await refused(store, [], [money(100, 61)]) == (0, 60)
     with environment.write() as transaction:
         transaction.put(b"1", b"entry", db=spool)
-        store.settle(held, [], paid, transaction)
+        store.settle(held, 0, 15, transaction)
     await granted(store, [], [place("c", 1), money(100, 85)])
     await store.close()
     environment.close()
@@ -242,7 +241,7 @@ async def test_after_a_restart_of_the_machine_nobody_holds_anything(
     store = LocalStore(Environment(tmp_path / "state"), books)
     await store.start()
     held = await granted(store, [window("w", 3, 3)], [place("c", 1), money(100, 40)])
-    store.settle(held, [], [(CREDITS.key, 40, 40)])
+    store.settle(held, 0, 40)
     await store.close()
     boot = tmp_path / "boot"
     boot.write_text("another boot")
@@ -265,8 +264,7 @@ async def test_what_is_empty_is_swept(tmp_path: Path, books: Books, monkeypatch:
     monkeypatch.setattr(store, "_clock", lambda: 600 * 60_000)
     settled = await granted(store, [window("new", 1)], [place("left", 1), money(9, 1, old), money(9, 1, new)])
     await granted(store, [], [place("held", 1)])
-    paid = [(b"left", 1, 0), (old.key, 1, 1), (new.key, 1, 1)]
-    store.settle(settled, [], paid)
+    store.settle(settled, 0, 1)
     await store._sweep()
     with environment.read() as transaction:
         windows = [bytes(key) for key, _ in transaction.cursor(store.windows)]

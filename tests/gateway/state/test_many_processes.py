@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tallygate.gateway.state.interface import Granted
+from tallygate.gateway.state.interface import Asked, Granted
 from tests.gateway.state.askers import CREDIT, PLACES, PRICE, WINDOW
 from tests.gateway.state.stores import AnyStore, Place, granted, money, place, refused, window
 
@@ -67,7 +67,7 @@ async def step_of(store: AnyStore) -> int:
 async def free_places(store: AnyStore) -> int:
     """How many places are free; they are then taken."""
     taken = 0
-    while isinstance(await store.admit([], [place("c", PLACES)]), Granted):
+    while isinstance(await store.admit(Asked([], [place("c", PLACES)])), Granted):
         taken += 1
     return taken
 

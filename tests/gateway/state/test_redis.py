@@ -14,7 +14,7 @@ import pytest
 import trustme
 from structlog.testing import capture_logs
 
-from tallygate.gateway.state.redis import Redis, Script, StoreAway, StoreRefused
+from tallygate.gateway.state.redis import Command, Redis, Script, StoreAway, StoreRefused
 from tests.gateway.provided import until
 
 Answerer = Callable[[list[bytes]], bytes | None]
@@ -97,11 +97,15 @@ async def test_commands_and_scripts_on_a_real_server(redis_url: str) -> None:
         script = Script("return {KEYS[1], ARGV[1], redis.call('GET', KEYS[1])}")
         for _ in range(2):  # the second time by its digest alone
             assert await redis.run(script, ["a"], [1.5]) == [b"a", b"1.5", b"\x00\xff"]
+            assert await redis.run_command(Command(script, ["a"], []), b"x") == [b"a", b"x", b"\x00\xff"]
+        unknown = Command(Script("return {KEYS[1], ARGV[1], ARGV[2]}"), ["a"], [1])
+        for _ in range(2):
+            assert await redis.run_command(unknown, b"2 3") == [b"a", b"1", b"2 3"]
         count = Script("return redis.call('INCR', KEYS[1])")
-        assert redis.send_script(count, ["times"], [])
+        assert redis.send_command(Command(count, ["times"], []), b"")
         assert await redis.call("GET", "times") is None, "the server does not know the script, and is sent it whole"
         assert await redis.call("GET", "times") == b"1"
-        assert redis.send_script(count, ["times"], [])
+        assert redis.send_command(Command(count, ["times"], []), b"")
         assert redis.send("INCR", "times")
         assert await redis.call("GET", "times") == b"3"
     async with connected(redis_url) as redis:
@@ -160,7 +164,7 @@ async def test_a_server_that_is_away_is_found_when_it_comes(unused_tcp_port: int
             with pytest.raises(StoreAway, match=r"^not connected to redis://127.0.0.1:"):
                 await redis.call("GET", "a")
             assert not redis.send("INCR", "a")
-            assert not redis.send_script(Script("return 1"), [], [])
+            assert not redis.send_command(Command(Script("return 1"), [], []), b"")
             server = FakeServer(ok)
             listener = await asyncio.start_server(server.serve, "127.0.0.1", unused_tcp_port)
             await asyncio.wait_for(redis.wait_connected(), 20)
@@ -274,7 +278,7 @@ async def test_errors_of_what_nobody_waits_for_are_logged() -> None:
     ):
         with capture_logs() as logs:
             assert redis.send("SET", "a", "b")
-            assert redis.send_script(Script("return 1"), [], [])
+            assert redis.send_command(Command(Script("return 1"), [], []), b"")
             with pytest.raises(StoreRefused):
                 await redis.call("GET", "a")
         assert (

@@ -8,17 +8,7 @@ if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.refusal import Refusal
     from tallygate.gateway.state.environment import Transaction
-    from tallygate.gateway.state.interface import Granted, HoldAsk, WindowAsk
-
-
-class Taken:
-    """What was taken in one step."""
-
-    __slots__ = ("granted", "holds", "tokens")
-
-    def __init__(self, granted: Granted, tokens: list[WindowAsk], holds: list[HoldAsk]) -> None:
-        """tokens: what was asked of windows of tokens, which is corrected in the end."""
-        self.granted, self.tokens, self.holds = granted, tokens, holds
+    from tallygate.gateway.state.interface import Granted
 
 
 class Admission:
@@ -26,10 +16,10 @@ class Admission:
 
     __slots__ = ("attempt", "day", "entry")
 
-    def __init__(self, entry: Taken | None, day: int) -> None:
+    def __init__(self, entry: Granted | None, day: int) -> None:
         """entry: what was taken to let it in. day: on which budgets are held, days since 1970; 0 without any."""
         self.entry, self.day = entry, day
-        self.attempt: Taken | None = None
+        self.attempt: Granted | None = None
         """What was taken for the attempt at a provider."""
 
 

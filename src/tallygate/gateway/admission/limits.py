@@ -10,10 +10,11 @@ import structlog
 
 from tallygate.facts import RateLimit, RateLimited, StoreFailure
 from tallygate.gateway.admission import telling
-from tallygate.gateway.admission.interface import Admission, Taken
-from tallygate.gateway.admission.subjects import DAY, Account, Limit, Plan, Subject, configured, date_of
+from tallygate.gateway.admission.interface import Admission
+from tallygate.gateway.admission.plans import Account, Plan
+from tallygate.gateway.admission.subjects import DAY, Subject, configured, date_of
 from tallygate.gateway.refusal import Refusal
-from tallygate.gateway.state.interface import HoldAsk, Purse, Refused, StateAway, Store, WindowAsk, WindowState
+from tallygate.gateway.state.interface import Granted, HoldAsk, Purse, Refused, StateAway, Store
 
 if TYPE_CHECKING:
     from tallygate.gateway.caller import Caller
@@ -65,6 +66,8 @@ class Limits:
             if (subject := configured("provider", name, f"the provider {name!r}", allowance)).limited
         }
         self._accounts: dict[str, Account] = {}
+        self._plans: dict[tuple[Subject, bool], Plan] = {}
+        """Of models and providers, whoever asks."""
         self._away = False
         self._gauges: dict[tuple[str, str], Row] = {}
         """By owner and kind of a limit."""
@@ -84,25 +87,19 @@ class Limits:
         """As Gate.admit."""
         caller, head = exchange.caller, exchange.head
         model = self._model(exchange) if self._models else None
-        holds: list[HoldAsk] = []
-        money: list[Limit] = []
         day = 0
         if caller is not None:
             account = self._accounts.get(caller.key_id)
             if account is None or account.caller is not caller:
                 account = self._learn(caller)
-            plan = account.plan(model, head is not None)
             if account.spends and head is not None:
                 day = int(self._clock() // DAY)
-                reserved = self._reservation(exchange)
-                for key, purse, limit in account.purses(day):
-                    holds.append(HoldAsk(key, limit.amount, reserved, purse))
-                    money.append(limit)
+            plan = account.plan(model, head is not None, day)
         elif model is not None:
-            plan = Plan((model,), tokens=True)
+            plan = self._plan(model, tokens=True)
         else:
             return
-        taken = await self._take(exchange, plan, holds, money, day)
+        taken = await self._take(exchange, plan)
         if isinstance(taken, Refusal):
             raise taken
         if taken is not None:
@@ -113,11 +110,11 @@ class Limits:
         admission = exchange.admission
         if admission is not None and admission.attempt is not None:
             attempt, admission.attempt = admission.attempt, None
-            self._free(attempt, 0, _held(attempt), None)
+            self._store.settle(attempt, 0, 0)
         subject = self._providers.get(provider)
         if subject is None:
             return None
-        taken = await self._take(exchange, Plan((subject,), tokens=exchange.head is not None), [], [], 0)
+        taken = await self._take(exchange, self._plan(subject, tokens=exchange.head is not None))
         if isinstance(taken, Refusal):
             return taken
         if taken is not None:
@@ -143,64 +140,59 @@ class Limits:
     def _settle(self, admission: Admission, tokens: int, cost: int, transaction: Transaction | None) -> None:
         entry = admission.entry
         if entry is not None:
-            paid = [(key, amount, 0 if purse is None else cost) for key, _, amount, purse in entry.holds]
+            holds = None
             if admission.day and (today := int(self._clock() // DAY)) != admission.day:
-                paid = _paid_on(entry, cost, today)
-            self._free(entry, tokens, paid, transaction)
+                holds = _paid_on(entry.asked.holds, today)
+            self._store.settle(entry, tokens, cost, transaction, holds)
         if admission.attempt is not None:
-            self._free(admission.attempt, tokens, _held(admission.attempt), transaction)
+            self._store.settle(admission.attempt, tokens, 0, transaction)
 
-    async def _take(
-        self, exchange: Exchange, plan: Plan, money: list[HoldAsk], purses: list[Limit], day: int
-    ) -> Taken | Refusal | None:
-        """All of it, or a refusal; None when the store is away, and requests pass without limits."""
-        windows, counted = plan.windows, []
-        if plan.tokens:
-            windows, estimated = windows.copy(), sum(self._estimate(exchange))
-            for place in plan.tokens:
-                key, most, _ = windows[place]
-                # More than a whole minute's tokens pass when nothing else did.
-                windows[place] = ask = WindowAsk(key, most, min(estimated, most))
-                counted.append(ask)
-        holds, of_holds = plan.holds, plan.of_holds
-        if money:
-            holds, of_holds = [*holds, *money], [*of_holds, *purses]
-        if not windows and not holds:
+    async def _take(self, exchange: Exchange, plan: Plan) -> Granted | Refusal | None:
+        """All of it, or a refusal; None when nothing is asked for, or the store is away and requests pass without."""
+        asked = plan.asked
+        if not asked.windows and not asked.holds:
             return None
+        tokens = money = 0
+        if asked.tokens or asked.purses:
+            prompt, output = self._estimate(exchange)
+            tokens = prompt + output
+            if asked.purses:
+                money = self._reservation(exchange, prompt, output)
         try:
-            answer = await self._store.admit(windows, holds)
+            answer = await self._store.admit(asked, tokens, money)
         except StateAway as problem:
             return self._pass_or_refuse(problem)
         if self._away:
             self._away = False
             log.info("limits are kept again")
-        of_windows = plan.of_windows
         if isinstance(answer, Refused):
-            return self._refuse(exchange, answer, [*of_windows, *of_holds], [*windows, *holds], day)
-        if of_windows:
+            return self._refuse(exchange, plan, answer, tokens, money)
+        if asked.windows:
             gauges = plan.gauges
             if gauges is None:
-                gauges = plan.gauges = [self._gauges.get((limit.owner, limit.kind)) for limit in of_windows]
-            for gauge, state in zip(gauges, answer.windows, strict=True):
-                if gauge is not None:
-                    gauge.set(0, state.remaining)
-            if of_windows[0].owner != "provider":
-                exchange.more_headers += telling.headers(of_windows, answer.windows, exchange.route.kind, self._clock())
-        return Taken(answer, counted, holds)
+                gauges = plan.gauges = self._gauges_of(plan)
+            for gauge, left in zip(gauges, answer.remaining, strict=False):  # there are none with metrics off
+                gauge.set(0, left)
+            if plan.limits[0].owner != "provider":
+                api = exchange.route.kind
+                exchange.more_headers += plan.told.headers(answer.remaining, answer.reset, api, self._clock)
+        return answer
 
-    def _refuse(
-        self, exchange: Exchange, refused: Refused, limits: list[Limit], asks: Sequence[WindowAsk | HoldAsk], day: int
-    ) -> Refusal:
-        limit = limits[refused.which]
+    def _refuse(self, exchange: Exchange, plan: Plan, refused: Refused, tokens: int, money: int) -> Refusal:
+        limit = plan.limits[refused.which]
         if limit.kind in COUNTED:
             self._tally.record_rate_limited(limit.word)
         if limit.kind in WINDOWS:
             if (gauge := self._gauges.get((limit.owner, limit.kind))) is not None:
                 gauge.set(0, refused.remaining)
             if limit.owner != "provider":
-                state = WindowState(refused.remaining, refused.reset)
-                exchange.more_headers += telling.headers([limit], [state], exchange.route.kind, self._clock())
-        return telling.refusal(limit, refused, asks[refused.which].amount, day)
+                told = telling.Told([limit])
+                api = exchange.route.kind
+                exchange.more_headers += told.headers([refused.remaining], refused.reset, api, self._clock)
+            amount = min(tokens, limit.amount)
+        else:
+            amount = money
+        return telling.refusal(limit, refused, amount, plan.day)
 
     def _pass_or_refuse(self, problem: StateAway) -> Refusal | None:
         self._tally.record_store_failure("limits")
@@ -210,11 +202,11 @@ class Limits:
             log.error(f"limits cannot be kept; {meanwhile}", problem=str(problem))
         return telling.away() if self._closed else None
 
-    def _free(
-        self, taken: Taken, tokens: int, paid: list[tuple[bytes, int, int]], transaction: Transaction | None
-    ) -> None:
-        corrections = [(key, tokens - amount) for key, _, amount in taken.tokens if tokens != amount]
-        self._store.settle(taken.granted, corrections, paid, transaction)
+    def _plan(self, subject: Subject, *, tokens: bool) -> Plan:
+        plan = self._plans.get((subject, tokens))
+        if plan is None:
+            plan = self._plans[subject, tokens] = Plan((subject,), tokens=tokens)
+        return plan
 
     def _learn(self, caller: Caller) -> Account:
         """The limits of a caller that is new, or has changed."""
@@ -242,18 +234,25 @@ class Limits:
         output = self._rates.assumed_output_tokens if most is None else most
         return -(-len(exchange.body) // BYTES_PER_TOKEN), output
 
-    def _reservation(self, exchange: Exchange) -> int:
-        """What that may cost at the dearest deployment that may answer, in units of 10^-11 USD.
+    def _reservation(self, exchange: Exchange, prompt: int, output: int) -> int:
+        """What these tokens may cost at the dearest deployment that may answer, in units of 10^-11 USD.
 
         A model without a price costs nothing.
         """
         deployment, target = exchange.deployment, exchange.target
         if deployment is None:
             return 0
-        may_answer = target.all_deployments if target is not None and target.has_choice else (deployment,)
-        prices = [self._tally.prices.price_of(one.provider.name, one.label) for one in may_answer]
-        tokens = self._estimate(exchange)
-        return min(max(0 if price is None else price.cost(*tokens) for price in prices), MOST_RESERVED)
+        price_of, most = self._tally.prices.price_of, 0
+        for one in target.all_deployments if target is not None and target.has_choice else (deployment,):
+            price = price_of(one.provider.name, one.label)
+            if price is not None:
+                most = max(most, price.cost(prompt, output))
+        return min(most, MOST_RESERVED)
+
+    def _gauges_of(self, plan: Plan) -> list[Row]:
+        """What shows how much is left of a plan's windows; none of them when nothing is recorded."""
+        limits = plan.limits[: len(plan.asked.windows)]
+        return [self._gauges[limit.owner, limit.kind] for limit in limits] if self._gauges else []
 
     def _show_zeros(self, owners: Sequence[str]) -> None:
         """So that "nothing was refused" is a 0 to be seen, and not the want of a series."""
@@ -268,19 +267,15 @@ class Limits:
                 self._gauges[owner, kind] = tables[RateLimit].row(f"{owner}_{kind}")
 
 
-def _held(taken: Taken) -> list[tuple[bytes, int, int]]:
-    return [(key, amount, 0) for key, _, amount, _ in taken.holds]
-
-
-def _paid_on(taken: Taken, cost: int, today: int) -> list[tuple[bytes, int, int]]:
-    """What is freed and paid when another day has begun: calls count on the day on which they end."""
+def _paid_on(holds: Sequence[HoldAsk], today: int) -> list[HoldAsk]:
+    """What is freed and paid from when another day has begun: calls count on the day on which they end."""
     paid = []
-    for key, _, amount, purse in taken.holds:
-        now = purse
+    for hold in holds:
+        purse = hold.purse
         if purse is not None and purse.period:
             now = Purse(purse.owner, purse.id, date_of(today)[: len(purse.period)])
-        if now is purse or now is None or now.key == key:
-            paid.append((key, amount, 0 if now is None else cost))
-        else:
-            paid += [(key, amount, 0), (now.key, 0, cost)]
+            if now != purse:
+                paid += [hold._replace(purse=None), HoldAsk(now.key, 0, 0, now)]
+                continue
+        paid.append(hold)
     return paid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,49 +15,59 @@ from tallygate.gateway.state.interface import WINDOW_SECONDS
 from tallygate.pricing import UNITS_PER_USD
 
 if TYPE_CHECKING:
-    from tallygate.gateway.state.interface import Refused, WindowState
+    from tallygate.gateway.state.interface import Refused
 
-Header = tuple[bytes, bytes]
+Headers = tuple[tuple[bytes, bytes], ...]
 FULL_RETRY = 1
 """Seconds after which to try again when all places are taken: nobody knows when one is free."""
 
 
-def headers(limits: Sequence[Limit], states: Sequence[WindowState], api: str, now: float) -> tuple[Header, ...]:
-    """The limits of requests and of tokens that are nearest to their end. api: as Route.kind; now: Unix time."""
-    nearest: dict[str, tuple[Limit, WindowState]] = {}
-    for limit, state in zip(limits, states, strict=True):
-        known = nearest.get(limit.kind)
-        if known is None or state.remaining < known[1].remaining:
-            nearest[limit.kind] = limit, state
-    found: list[Header] = []
-    for limit, state in nearest.values():
-        found += _anthropic(limit, state, now) if api == "anthropic" else _openai(limit, state)
-    return tuple(found)
+class Told:
+    """The limits of windows, ready but for their numbers: of each kind the one is told that is nearest to its end."""
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, limits: Sequence[Limit]) -> None:
+        """limits: of all windows, in their order."""
+        kinds: dict[str, list[tuple[int, bytes]]] = {}
+        for place, limit in enumerate(limits):
+            kinds.setdefault(limit.kind, []).append((place, b"%d" % limit.amount))
+        self._kinds = [(_OPENAI[kind], _ANTHROPIC[kind], windows) for kind, windows in kinds.items()]
+
+    def headers(self, remaining: Sequence[int], reset: float, api: str, clock: Callable[[], float]) -> Headers:
+        """remaining: of each window. reset: seconds until all are free. api: as Route.kind. clock: Unix time."""
+        found: Headers = ()
+        anthropic = api == "anthropic"
+        free_at = _moment(clock() + reset) if anthropic else duration(reset)
+        for openai_names, anthropic_names, windows in self._kinds:
+            of_limit, of_remaining, of_reset = anthropic_names if anthropic else openai_names
+            place, limit = windows[0]
+            left = remaining[place]
+            for other, its_limit in windows[1:]:
+                if remaining[other] < left:
+                    left, limit = remaining[other], its_limit
+            found += ((of_limit, limit), (of_remaining, b"%d" % left), (of_reset, free_at))
+        return found
 
 
-_OPENAI = {
-    kind: tuple(f"x-ratelimit-{what}-{kind}".encode() for what in ("limit", "remaining", "reset"))
-    for kind in ("requests", "tokens")
-}
+def _names(form: str) -> dict[str, tuple[bytes, bytes, bytes]]:
+    """Of the headers that tell a limit, what remains of it, and when it is free again."""
+    return {
+        kind: (
+            form.format(kind=kind, what="limit").encode(),
+            form.format(kind=kind, what="remaining").encode(),
+            form.format(kind=kind, what="reset").encode(),
+        )
+        for kind in ("requests", "tokens")
+    }
 
 
-def _openai(limit: Limit, state: WindowState) -> tuple[Header, ...]:
-    of_limit, of_remaining, of_reset = _OPENAI[limit.kind]
-    return (
-        (of_limit, b"%d" % limit.amount),
-        (of_remaining, b"%d" % state.remaining),
-        (of_reset, duration(state.reset)),
-    )
+_OPENAI, _ANTHROPIC = _names("x-ratelimit-{what}-{kind}"), _names("anthropic-ratelimit-{kind}-{what}")
 
 
-def _anthropic(limit: Limit, state: WindowState, now: float) -> list[Header]:
-    kind = limit.kind.encode()
-    reset = datetime.fromtimestamp(math.ceil(now + state.reset), UTC)
-    return [
-        (b"anthropic-ratelimit-%b-limit" % kind, b"%d" % limit.amount),
-        (b"anthropic-ratelimit-%b-remaining" % kind, b"%d" % state.remaining),
-        (b"anthropic-ratelimit-%b-reset" % kind, reset.strftime("%Y-%m-%dT%H:%M:%SZ").encode()),
-    ]
+def _moment(time: float) -> bytes:
+    """As Anthropic writes it."""
+    return datetime.fromtimestamp(math.ceil(time), UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 def duration(seconds: float) -> bytes:

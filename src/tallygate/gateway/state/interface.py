@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tallygate.gateway.state.environment import Transaction
 
 WINDOW_SECONDS = 60
@@ -44,7 +46,8 @@ class WindowAsk(NamedTuple):
     key: bytes
     limit: int
     """How much may pass in ``WINDOW_SECONDS``."""
-    amount: int
+    amount: int | None
+    """None: the request's tokens; of more than the limit no more than that, so that it passes when nothing else did."""
 
 
 class HoldAsk(NamedTuple):
@@ -53,24 +56,36 @@ class HoldAsk(NamedTuple):
     key: bytes
     limit: int
     """How much may be held and spent, by all together."""
-    amount: int
+    amount: int | None
+    """None: the request's money."""
     purse: Purse | None = None
     """Whose money it is; None: a place among the calls at the same time."""
 
 
-class WindowState(NamedTuple):
-    """How full a window is."""
+class Asked:
+    """All that a request asks for, prepared once: those that ask for the same differ in their tokens and money only."""
 
-    remaining: int
-    reset: float
-    """Seconds until all of it is free again."""
+    __slots__ = ("holds", "prepared", "purses", "tokens", "windows")
+
+    def __init__(self, windows: Sequence[WindowAsk] = (), holds: Sequence[HoldAsk] = ()) -> None:
+        self.windows, self.holds = tuple(windows), tuple(holds)
+        self.tokens = tuple(window for window in windows if window.amount is None)
+        """Those that are corrected in the end."""
+        self.purses = tuple((hold.key, hold.purse) for hold in holds if hold.purse is not None)
+        self.prepared: Any = None
+        """What a store keeps with it."""
 
 
 class Granted(NamedTuple):
     """All that was asked for was taken."""
 
-    windows: list[WindowState]
-    """As the windows that were asked for, in their order."""
+    asked: Asked
+    tokens: int
+    money: int
+    remaining: list[int]
+    """What is left of the windows, in their order."""
+    reset: float
+    """Seconds until all of them are free again."""
     moment: int
     """Which window the amounts are in; ``Store.settle`` wants to know."""
     holder: bytes
@@ -100,20 +115,21 @@ class Store(Protocol):
     joins: bool
     """Whether ``settle`` can join a transaction of the machine's environment."""
 
-    async def admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused:
+    async def admit(self, asked: Asked, tokens: int = 0, money: int = 0) -> Granted | Refused:
         """Take all that is asked for, or nothing. Raises StateAway."""
 
     def settle(
         self,
         granted: Granted,
-        corrections: list[tuple[bytes, int]],
-        holds: list[tuple[bytes, int, int]],
+        tokens: int,
+        cost: int,
         transaction: Transaction | None = None,
+        holds: Sequence[HoldAsk] | None = None,
     ) -> None:
         """Free what was held. Never waits, never raises but what ``transaction`` raises.
 
-        corrections: windows, and by how much more (or less) was used than was asked for. holds: what was held, by key
-        and amount, and how much of it was spent. transaction: of the machine's environment, to join.
+        tokens: how many were used. cost: taken from the purses. transaction: of the machine's environment, to join.
+        holds: to be freed and paid from, where they are no longer those that were asked for.
         """
 
     async def start(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import lmdb
 import structlog
@@ -14,14 +14,13 @@ from tallygate.gateway.state.comparing import Comparing
 from tallygate.gateway.state.environment import THIS_BOOT, Database, Environment, StateError, Transaction
 from tallygate.gateway.state.interface import (
     WINDOW_SECONDS,
+    Asked,
     Granted,
     HoldAsk,
     Purse,
     Refused,
     SpentSource,
     StateAway,
-    WindowAsk,
-    WindowState,
 )
 from tallygate.gateway.state.windows import RECORD, Window, corrected, window_at
 from tallygate.gateway.state.workers import Worker
@@ -45,7 +44,8 @@ def milliseconds() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-Settlement = tuple[Granted, list[tuple[bytes, int]], list[tuple[bytes, int, int]]]
+Settlement = tuple[Granted, int, int, Sequence[HoldAsk] | None]
+"""What was granted, the tokens used, the cost, and holds as for ``Store.settle``."""
 
 
 class LocalStore:
@@ -96,35 +96,36 @@ class LocalStore:
             worker.close()
         self._environment.close()
 
-    async def admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused:
+    async def admit(self, asked: Asked, tokens: int = 0, money: int = 0) -> Granted | Refused:
         """As ``Store.admit``."""
         try:
-            answer = self._admit(windows, holds)
+            answer = self._admit(asked, tokens, money)
             while isinstance(answer, list):
                 for purse in answer:
                     await self._comparing.begin(purse)
-                answer = self._admit(windows, holds)
+                answer = self._admit(asked, tokens, money)
         except (lmdb.Error, StateError) as problem:
             self._comparing.missed()
             raise StateAway(str(problem)) from problem
-        for hold in holds:
-            if hold[3] is not None:
-                self._comparing.met(hold[0], hold[3])
+        for key, purse in asked.purses:
+            self._comparing.met(key, purse)
         return answer
 
-    def _admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused | list[Purse]:
+    def _admit(self, asked: Asked, tokens: int, money: int) -> Granted | Refused | list[Purse]:
         """Or the purses that are not known."""
         assert self._worker is not None
         worker = self._worker.number
-        states: list[WindowState] = []
+        remaining: list[int] = []
         changes: list[tuple[bytes, bytes, Database]] = []
         unknown: list[Purse] = []
         with self._environment.write() as transaction:
             get, database = transaction.get, self.windows
             now = self._clock()
             step, into = divmod(now, MINUTE)
-            for place, (key, limit, amount) in enumerate(windows):
-                record = get(key, db=database)
+            for key, limit, amount in asked.windows:
+                if amount is None:
+                    amount = tokens if tokens < limit else limit
+                record = get(key, None, database)
                 kept, previous, current = read_window(record) if record is not None else (step, 0, 0)
                 if kept != step:
                     step, previous, current, rest, _ = window_at(record, now, MINUTE)
@@ -132,12 +133,15 @@ class LocalStore:
                 left = limit - current - previous * (MINUTE - into) // MINUTE
                 if amount > left:
                     transaction.abort()
-                    return _refused(place, Window(step, previous, current, MINUTE - into, MINUTE), limit, amount)
+                    window = Window(step, previous, current, MINUTE - into, MINUTE)
+                    return _refused(len(remaining), window, limit, amount)
                 changes.append((key, write_window(step, previous, current + amount), database))
-                states.append(WindowState(left - amount, (2 * MINUTE - into) / 1000))
+                remaining.append(left - amount)
             database = self._holds
-            for place, (key, limit, amount, purse) in enumerate(holds, len(windows)):
-                record = get(key, db=database)
+            for place, (key, limit, amount, purse) in enumerate(asked.holds, len(remaining)):
+                if amount is None:
+                    amount = money
+                record = get(key, None, database)
                 if record is None:
                     if purse is not None:
                         unknown.append(purse)
@@ -158,7 +162,7 @@ class LocalStore:
             put = transaction.put
             for key, value, database in changes:
                 put(key, value, db=database)
-        return Granted(states, step, self._holder)
+        return Granted(asked, tokens, money, remaining, (2 * MINUTE - into) / 1000, step, self._holder)
 
     async def _raise(self, purse: Purse, spent: int) -> None:
         with self._environment.write() as transaction:
@@ -171,46 +175,47 @@ class LocalStore:
     def settle(
         self,
         granted: Granted,
-        corrections: list[tuple[bytes, int]],
-        holds: list[tuple[bytes, int, int]],
+        tokens: int,
+        cost: int,
         transaction: Transaction | None = None,
+        holds: Sequence[HoldAsk] | None = None,
     ) -> None:
         """As ``Store.settle``."""
         if transaction is not None:
-            self._settle(transaction, granted, corrections, holds)
+            self._settle(transaction, granted, tokens, cost, holds)
             return
         try:
             with self._environment.write() as own:
-                self._settle(own, granted, corrections, holds)
+                self._settle(own, granted, tokens, cost, holds)
         except (lmdb.Error, StateError) as problem:
             if not self._owed:
                 log.error("limits cannot be settled; tried again every second", problem=str(problem))
-            self._owed.append((granted, corrections, holds))
+            self._owed.append((granted, tokens, cost, holds))
 
     def _settle(
-        self,
-        transaction: Transaction,
-        granted: Granted,
-        corrections: list[tuple[bytes, int]],
-        holds: list[tuple[bytes, int, int]],
+        self, transaction: Transaction, granted: Granted, tokens: int, cost: int, holds: Sequence[HoldAsk] | None
     ) -> None:
         assert self._worker is not None
         worker = self._worker.number
         get, put = transaction.get, transaction.put
-        if corrections:
+        if granted.asked.tokens:
             now, database = self._clock(), self.windows
-            for key, amount in corrections:
-                record = corrected(get(key, db=database), now, MINUTE, granted.moment, amount)
-                if record is not None:
-                    put(key, record, db=database)
+            for key, limit, _ in granted.asked.tokens:
+                more = tokens - min(granted.tokens, limit)
+                if more:
+                    record = corrected(get(key, None, database), now, MINUTE, granted.moment, more)
+                    if record is not None:
+                        put(key, record, db=database)
         database = self._holds
-        for key, amount, spent in holds:
-            record = get(key, db=database)
+        for key, _, amount, purse in granted.asked.holds if holds is None else holds:
+            record = get(key, None, database)
             if record is None:
                 continue
             values = records.unpack(record)
-            if spent:
-                values[0] = min(values[0] + spent, records.MOST)
+            if purse is not None and cost:
+                values[0] = min(values[0] + cost, records.MOST)
+            if amount is None:
+                amount = granted.money
             if amount:
                 records.hold(values, worker, -amount)
             put(key, records.pack(values), db=database)
@@ -223,8 +228,8 @@ class LocalStore:
             try:
                 await self._look()
                 owed, self._owed = self._owed, []
-                for settlement in owed:
-                    self.settle(*settlement)
+                for granted, tokens, cost, holds in owed:
+                    self.settle(granted, tokens, cost, None, holds)
                 if time.monotonic() >= next_sweep:
                     next_sweep = time.monotonic() + SWEEP_SECONDS
                     await self._sweep()

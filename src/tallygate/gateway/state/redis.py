@@ -54,6 +54,27 @@ class Script:
         self.digest = hashlib.sha1(self.text, usedforsecurity=False).hexdigest().encode()
 
 
+class Command:
+    """A script with its keys and arguments, prepared but for the last argument."""
+
+    __slots__ = ("_begun", "script")
+
+    def __init__(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> None:
+        self.script = script
+        words = (b"EVALSHA", script.digest, len(keys), *keys, *arguments)
+        _, _, packed = _pack(words).partition(b"\r\n")
+        self._begun = b"*%d\r\n%b" % (len(words) + 1, packed)
+
+    def packed(self, last: bytes) -> bytes:
+        """As it is sent."""
+        return b"%b$%d\r\n%b\r\n" % (self._begun, len(last), last)
+
+
+def _pack(command: Sequence[Argument]) -> bytes:
+    packed: bytes = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # takes str, int and float as well
+    return packed
+
+
 class Redis:
     """One connection, kept open: commands of all tasks share it. Nothing waits longer than ``timeout`` seconds.
 
@@ -103,11 +124,14 @@ class Redis:
 
         late: called with the reply if it comes when nobody waits for it any more: too late, or after a cancellation.
         """
+        return await self._call(_pack(command), late)
+
+    async def _call(self, packed: bytes, late: Callback | None) -> Reply:
         connection = self._connection
         if connection is None:
             raise StoreAway(f"not connected to {self.address}")
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        connection.send(command, answer, late)
+        connection.send(packed, answer, late)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -121,7 +145,7 @@ class Redis:
         if connection is None:
             return False
         try:
-            connection.send(command, None, None)
+            connection.send(_pack(command), None, None)
         except StoreAway:
             return False
         return True
@@ -137,13 +161,24 @@ class Redis:
                 raise
             return await self.call(b"EVAL", script.text, len(keys), *keys, *arguments, late=late)
 
-    def send_script(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> bool:
-        """Run a script and wait for nothing; as ``send``."""
+    async def run_command(self, command: Command, last: bytes, late: Callback | None = None) -> Reply:
+        """Run a script that was prepared; ``last``: its last argument. As ``call``."""
+        packed = command.packed(last)
+        try:
+            return await self._call(packed, late)
+        except StoreRefused as problem:
+            if not str(problem).startswith("NOSCRIPT"):
+                raise
+            await self.call(b"SCRIPT", b"LOAD", command.script.text)
+            return await self._call(packed, late)
+
+    def send_command(self, command: Command, last: bytes) -> bool:
+        """The same without waiting for anything; as ``send``."""
         connection = self._connection
         if connection is None:
             return False
         try:
-            connection.send_script(script, keys, arguments)
+            connection.send_script(command.script, command.packed(last))
         except StoreAway:
             return False
         return True
@@ -223,7 +258,7 @@ async def _introduce(connection: _Connection, address: Address, scripts: Sequenc
     answers: list[asyncio.Future[Reply]] = []
     for command in commands:
         answers.append(loop.create_future())
-        connection.send(command, answers[-1], None)
+        connection.send(_pack(command), answers[-1], None)
     results = await asyncio.gather(*answers, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -249,13 +284,12 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def send(self, command: Sequence[Argument], answer: asyncio.Future[Reply] | None, late: Callback | None) -> None:
+    def send(self, packed: bytes, answer: asyncio.Future[Reply] | None, late: Callback | None) -> None:
         """Raises StoreAway when too much waits already, or the connection is lost."""
         if self.lost.done():
             raise StoreAway("the connection is lost")
         if len(self._waiting) >= MOST_WAITING or self._unsent_bytes >= MOST_UNSENT:
             raise StoreAway("too many commands wait for it")
-        packed = hiredis.pack_command(tuple(command))  # type: ignore[arg-type]  # takes str, int and float as well
         if not self._unsent:
             self._loop.call_soon(self._flush)
         self._unsent.append(packed)
@@ -267,17 +301,18 @@ class _Connection(asyncio.Protocol):
         if self._watch is None:
             self._watch = self._loop.call_later(self._timeout, self._look)
 
-    def send_script(self, script: Script, keys: Sequence[Argument], arguments: Sequence[Argument]) -> None:
+    def send_script(self, script: Script, packed: bytes) -> None:
         """As ``send``, without an answer."""
 
         def again(reply: Reply) -> None:
             if isinstance(reply, Exception) and str(reply).startswith("NOSCRIPT"):
                 with contextlib.suppress(StoreAway):
-                    self.send((b"EVAL", script.text, len(keys), *keys, *arguments), None, None)
+                    self.send(_pack((b"SCRIPT", b"LOAD", script.text)), None, None)
+                    self.send(packed, None, None)
             elif isinstance(reply, Exception):
                 self._complain(reply)
 
-        self.send((b"EVALSHA", script.digest, len(keys), *keys, *arguments), None, again)
+        self.send(packed, None, again)
 
     def _flush(self) -> None:
         pieces, self._unsent = self._unsent, []

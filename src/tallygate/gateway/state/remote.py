@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -11,6 +13,7 @@ from tallygate.gateway.state.comparing import Comparing
 from tallygate.gateway.state.environment import Transaction
 from tallygate.gateway.state.interface import (
     WINDOW_SECONDS,
+    Asked,
     Granted,
     HoldAsk,
     Purse,
@@ -18,9 +21,8 @@ from tallygate.gateway.state.interface import (
     SpentSource,
     StateAway,
     WindowAsk,
-    WindowState,
 )
-from tallygate.gateway.state.redis import Argument, Redis, Reply, StoreAway, StoreRefused
+from tallygate.gateway.state.redis import Argument, Command, Redis, Reply, StoreAway, StoreRefused
 from tallygate.gateway.state.scripts import ADMIT, ALL, BEAT, FREE, RAISE, SETTLE
 
 log = structlog.get_logger("tallygate.gateway")
@@ -31,6 +33,15 @@ PREFIX = b"tallygate:{limits}:"
 HOLDERS, HOLDER = PREFIX + b"holders", PREFIX + b"holder:"
 LEASE_SECONDS = 8.0
 """How long a holder counts as alive after it last said so, which it does four times as often."""
+
+
+class Prepared(NamedTuple):
+    """What is kept with an ``Asked``: commands that lack their numbers."""
+
+    holder: bytes
+    """In whose name."""
+    admit: Command
+    settle: Command
 
 
 class RemoteStore:
@@ -82,34 +93,28 @@ class RemoteStore:
             log.warning("limits: what is held is free when the lease ends", why=str(problem))
         await self._redis.close()
 
-    async def admit(self, windows: list[WindowAsk], holds: list[HoldAsk]) -> Granted | Refused:
+    async def admit(self, asked: Asked, tokens: int = 0, money: int = 0) -> Granted | Refused:
         """As ``Store.admit``."""
         if self._losses != self._redis.losses:
             self._take_name()
-        holder = self._holder
-        keys: list[Argument] = [PREFIX + window[0] for window in windows]
-        arguments: list[Argument] = [len(windows), holder, MINUTE]
-        for _, limit, amount in windows:
-            arguments += (limit, amount)
-        for key, limit, amount, purse in holds:
-            keys.append(PREFIX + key)
-            arguments += (limit, amount, 0 if purse is None else 1)
+        holder, prepared = self._holder, asked.prepared
+        if prepared is None or prepared.holder is not holder:
+            settle = _settle(asked.tokens, asked.holds, holder)
+            prepared = asked.prepared = Prepared(holder, _admit(asked, holder), settle)
 
         def late(reply: Reply) -> None:
             """Nobody waits for it any more: it is not used."""
             if isinstance(reply, list) and reply[0] == 0:
-                granted = _granted(reply, holder)
-                self._going_on[holder] = self._going_on.get(holder, 0) + 1
-                corrections = [(window.key, -window.amount) for window in windows]
-                self.settle(granted, corrections, [(hold.key, hold.amount, 0) for hold in holds])
+                command = _settle(asked.windows, asked.holds, holder)
+                self._redis.send_command(command, b"%d 0 %d %d 0" % (reply[1], tokens, money))
 
         try:
             while True:
-                reply = await self._redis.run(ADMIT, keys, arguments, late)
+                reply = await self._redis.run_command(prepared.admit, b"%d %d" % (tokens, money), late)
                 if reply[0] != 2:
                     break
                 for place in reply[1:]:
-                    purse = holds[place].purse
+                    purse = asked.holds[place].purse
                     assert purse is not None
                     await self._comparing.begin(purse)
         except (StoreAway, StoreRefused) as problem:
@@ -118,31 +123,29 @@ class RemoteStore:
             _, which, remaining, wait, reset = reply
             return Refused(which, remaining, None if wait < 0 else wait / 1000, reset / 1000)
         self._going_on[holder] = self._going_on.get(holder, 0) + 1
-        for hold in holds:
-            if hold[3] is not None:
-                self._comparing.met(hold[0], hold[3])
-        return _granted(reply, holder)
+        for key, purse in asked.purses:
+            self._comparing.met(key, purse)
+        return Granted(asked, tokens, money, reply[3:], reply[2] / 1000, reply[1], holder)
 
     def settle(
         self,
         granted: Granted,
-        corrections: list[tuple[bytes, int]],
-        holds: list[tuple[bytes, int, int]],
+        tokens: int,
+        cost: int,
         transaction: Transaction | None = None,
+        holds: Sequence[HoldAsk] | None = None,
     ) -> None:
         """As ``Store.settle``. What is lost on the way is made good when purses are compared, and names end."""
-        holder = granted.holder
+        asked, counted, money, _, _, step, holder = granted
         self._going_on[holder] -= 1
         if not self._going_on[holder] and holder != self._holder:
             del self._going_on[holder]
-        keys: list[Argument] = [PREFIX + key for key, _ in corrections]
-        arguments: list[Argument] = [len(corrections), holder, MINUTE, granted.moment]
-        arguments += [amount for _, amount in corrections]
-        for key, amount, spent in holds:
-            keys.append(PREFIX + key)
-            arguments += (amount, spent)
-        if keys:
-            self._redis.send_script(SETTLE, keys, arguments)
+        if holds is None and asked.prepared.holder is holder:
+            command = asked.prepared.settle
+        else:
+            command = _settle(asked.tokens, asked.holds if holds is None else holds, holder)
+        if asked.tokens or asked.holds:
+            self._redis.send_command(command, b"%d %d %d %d %d" % (step, tokens, counted, money, cost))
 
     def _take_name(self) -> None:
         """Hold in a new name, which is known to be alive before anything is held in it."""
@@ -153,7 +156,7 @@ class RemoteStore:
             self._comparing.missed()
         self._holder = f"{self._name}.{self._losses}".encode()
         self._going_on.setdefault(self._holder, 0)
-        self._redis.send_script(BEAT, [HOLDERS], [self._lease, self._holder])
+        self._redis.send_command(Command(BEAT, [HOLDERS], [self._lease]), self._holder)
 
     async def _beat(self) -> None:
         """Say that this worker is alive, and free what those hold that no longer are."""
@@ -178,6 +181,29 @@ class RemoteStore:
         await self._redis.run(RAISE, [PREFIX + purse.key], [spent])
 
 
-def _granted(reply: list[int], holder: bytes) -> Granted:
-    states = [WindowState(reply[place], reply[place + 1] / 1000) for place in range(2, len(reply), 2)]
-    return Granted(states, reply[1], holder)
+def _admit(asked: Asked, holder: bytes) -> Command:
+    """Lacks the tokens and the money."""
+    arguments: list[Argument] = [len(asked.windows), holder, MINUTE]
+    for _, limit, amount in asked.windows:
+        arguments += (limit, _word(amount))
+    for _, limit, amount, purse in asked.holds:
+        arguments += (limit, _word(amount), 0 if purse is None else 1)
+    return Command(ADMIT, _keys(asked.windows, asked.holds), arguments)
+
+
+def _settle(windows: Sequence[WindowAsk], holds: Sequence[HoldAsk], holder: bytes) -> Command:
+    """Lacks the step, the tokens used and asked for, the money and the cost."""
+    arguments: list[Argument] = [len(windows), holder, MINUTE]
+    for _, limit, amount in windows:
+        arguments += (limit, _word(amount))
+    for _, _, amount, purse in holds:
+        arguments += (_word(amount), 0 if purse is None else 1)
+    return Command(SETTLE, _keys(windows, holds), arguments)
+
+
+def _keys(windows: Sequence[WindowAsk], holds: Sequence[HoldAsk]) -> list[Argument]:
+    return [*(PREFIX + window.key for window in windows), *(PREFIX + hold.key for hold in holds)]
+
+
+def _word(amount: int | None) -> Argument:
+    return b"" if amount is None else amount

@@ -64,10 +64,11 @@ ADMIT = Script(
     + """
 local windows, holder, length = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local kept, share = 'tallygate:{limits}:holder:' .. holder, 'h:' .. holder
-local found, unknown, answer, argument = {}, {}, {0, 0}, 4
-answer[2] = math.floor(now / length)
+local tokens, money = string.match(ARGV[4 + 2 * windows + 3 * (#KEYS - windows)], '(%d+) (%d+)')
+local found, unknown, answer, argument = {}, {}, {0, math.floor(now / length), 0}, 4
 for place = 1, windows do
-  local limit, amount = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1])
+  local limit = tonumber(ARGV[argument])
+  local amount = tonumber(ARGV[argument + 1]) or math.min(tonumber(tokens), limit)
   argument = argument + 2
   local step, previous, current, left = window_at(redis.call('GET', KEYS[place]), length)
   local free = limit - used_of(previous, current, left, length)
@@ -76,19 +77,23 @@ for place = 1, windows do
     return {1, place - 1, math.max(free, 0), wait, reset_of(previous, current, left, length)}
   end
   found[place] = {step, previous, current + amount}
+  answer[3] = math.max(answer[3], left + length)
   answer[#answer + 1] = free - amount
-  answer[#answer + 1] = left + length
 end
 local first = argument
 for place = windows + 1, #KEYS do
-  local limit, amount, purse = tonumber(ARGV[argument]), tonumber(ARGV[argument + 1]), ARGV[argument + 2]
+  local limit, amount, purse = tonumber(ARGV[argument]), ARGV[argument + 1], ARGV[argument + 2]
+  if amount == '' then amount = money end
   argument = argument + 3
   local values = redis.call('HMGET', KEYS[place], 'spent', 'held', share)
   if purse == '1' and not values[1] then
     unknown[#unknown + 1] = place - windows - 1
   else
     local free = limit - (values[1] or 0) - (values[2] or 0)
-    if amount > free or (purse == '1' and free <= 0) then return {1, place - 1, math.max(free, 0), -1, 0} end
+    if tonumber(amount) > free or (purse == '1' and free <= 0) then
+      return {1, place - 1, math.max(free, 0), -1, 0}
+    end
+    values[4] = amount
     found[place] = values
   end
 end
@@ -98,10 +103,10 @@ for place = 1, windows do
 end
 argument = first
 for place = windows + 1, #KEYS do
-  local amount, values = ARGV[argument + 1], found[place]
-  if amount ~= '0' then
-    redis.call('HINCRBY', KEYS[place], 'held', amount)
-    redis.call('HINCRBY', KEYS[place], share, amount)
+  local values = found[place]
+  if values[4] ~= '0' then
+    redis.call('HINCRBY', KEYS[place], 'held', values[4])
+    redis.call('HINCRBY', KEYS[place], share, values[4])
     if not values[3] then redis.call('SADD', kept, KEYS[place]) end
     if ARGV[argument + 2] == '0' and values[2] == '0' then redis.call('PERSIST', KEYS[place]) end
   end
@@ -113,8 +118,9 @@ return answer
 """Takes all, or nothing.
 
 KEYS: windows, then holds. ARGV: how many windows, the holder, the window's length (ms); limit and amount of each
-window; limit, amount and whether it is a purse (1, 0) of each hold. Replies 0, the step, remaining and reset (ms) of
-each window; or 1, which refused (from 0), remaining, ms until it may pass (-1: unknown) and reset; or 2 and which
+window; limit, amount and whether it is a purse (1, 0) of each hold; the request's tokens and money, as one text, for
+amounts that are empty. Replies 0, the step, ms until all windows are free again, and what remains of each; or 1, which
+refused (from 0), remaining, ms until it may pass (-1: unknown) and reset; or 2 and which
 purses (from 0, among the holds) are unknown.
 """
 
@@ -123,12 +129,15 @@ SETTLE = Script(
     + f"""
 local EMPTY = {EMPTY}"""
     + """
-local windows, holder, length, step = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local share, argument = 'h:' .. holder, 5
+local windows, holder, length = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local step, used, tokens, money, cost = string.match(ARGV[#ARGV], '(%d+) (%d+) (%d+) (%d+) (%d+)')
+local share, argument = 'h:' .. holder, 4
+step, used, tokens = tonumber(step), tonumber(used), tonumber(tokens)
 for place = 1, windows do
-  local amount = tonumber(ARGV[argument])
-  argument = argument + 1
-  local at, previous, current = window_at(redis.call('GET', KEYS[place]), length)
+  local amount = used - (tonumber(ARGV[argument + 1]) or math.min(tokens, tonumber(ARGV[argument])))
+  argument = argument + 2
+  local at, previous, current = 0, 0, 0
+  if amount ~= 0 then at, previous, current = window_at(redis.call('GET', KEYS[place]), length) end
   if amount > 0 or step == at then
     put_window(KEYS[place], at, previous, math.max(current + amount, 0), length)
   elseif step == at - 1 then
@@ -136,10 +145,11 @@ for place = 1, windows do
   end
 end
 for place = windows + 1, #KEYS do
-  local amount, spent = ARGV[argument], ARGV[argument + 1]
+  local amount, purse = ARGV[argument], ARGV[argument + 1]
+  if amount == '' then amount = money end
   argument = argument + 2
   local values = redis.call('HMGET', KEYS[place], 'spent', share)
-  if spent ~= '0' and values[1] then redis.call('HINCRBY', KEYS[place], 'spent', spent) end
+  if purse == '1' and cost ~= '0' and values[1] then redis.call('HINCRBY', KEYS[place], 'spent', cost) end
   if amount ~= '0' and values[2] and values[2] ~= '0' then
     if tonumber(amount) > tonumber(values[2]) then amount = values[2] end
     redis.call('HINCRBY', KEYS[place], share, '-' .. amount)
@@ -151,8 +161,9 @@ end
 )
 """Frees what was held.
 
-KEYS: windows to correct, then holds. ARGV: how many windows, the holder, the window's length (ms), the step in which
-was asked; by how much each window is corrected; for each hold how much is freed and how much of it was spent.
+KEYS: windows to correct, then holds. ARGV: how many windows, the holder, the window's length (ms); limit and amount of
+each window; amount of each hold, and whether it is paid from (1, 0); and as one text: the step in which was asked, the
+tokens used, those that were asked for, the money, and the cost.
 """
 
 RAISE = Script(

@@ -128,7 +128,7 @@ class RemoteStorage(Sliding, asynchronous.Storage, asynchronous.SlidingWindowCou
     async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
         """Whether so much may pass; it then has."""
         await self._connected()
-        reply = await self._redis.run(ADMIT, [PREFIX + key.encode()], [1, b"", expiry * 1000, limit, amount])
+        reply = await self._redis.run(ADMIT, [PREFIX + key.encode()], [1, b"", expiry * 1000, limit, amount, b"0 0"])
         return bool(reply[0] == 0)
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
