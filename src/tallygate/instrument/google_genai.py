@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.client import AsyncClient
 
-    from tallygate.ledger._core import RoutineCall
+    from tallygate.instrument._core import RoutineCall
     from tallygate.record.recorder import Recorder
 
     AnyCall = SDKCall | RoutineCall

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tallygate.record.recorder import Recorder
 
 try:
-    from tallygate.ledger import _core
+    from tallygate.instrument import _core
 except ImportError:
     _core = None  # type: ignore[assignment]  # not built
 

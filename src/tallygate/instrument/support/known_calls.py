@@ -16,11 +16,11 @@ from tallygate.record.measures import USAGE
 if TYPE_CHECKING:
     from weakref import WeakSet
 
+    from tallygate.instrument._core import Delta, Reading, Routine, RoutineCall, Routines
     from tallygate.instrument.support.watchers import Watchers
-    from tallygate.ledger._core import Delta, Reading, Routine, RoutineCall, Routines
 
 try:
-    from tallygate.ledger import _core
+    from tallygate.instrument import _core
 except ImportError:
     _core = None  # type: ignore[assignment]  # not built
 

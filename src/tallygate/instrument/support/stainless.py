@@ -33,7 +33,7 @@ from tallygate.instrument.support.watchers import MARK, Watchers
 from tallygate.record.recorder import UNKNOWN_MODEL, Recorder
 
 if TYPE_CHECKING:
-    from tallygate.ledger._core import RoutineCall
+    from tallygate.instrument._core import RoutineCall
 
     AnyCall = SDKCall | RoutineCall
 

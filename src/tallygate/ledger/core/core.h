@@ -10,23 +10,11 @@
 #ifndef TALLYGATE_CORE_H
 #define TALLYGATE_CORE_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
-#include <pyconfig.h>
-#ifdef Py_GIL_DISABLED
-#undef Py_LIMITED_API /* free-threaded CPython has no stable ABI: built for that version alone */
-#endif
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "python.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <sys/types.h>
-
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define relaxed memory_order_relaxed
 #define acquire memory_order_acquire
@@ -255,16 +243,11 @@ PyTypeObject *make_activity_type(PyObject *module);
 PyTypeObject *make_draft_type(PyObject *module);
 PyTypeObject *make_form_type(PyObject *module);
 PyTypeObject *make_batch_type(PyObject *module);
-int make_exchange_types(PyObject *module);
+int add_door(PyObject *module);
 PyObject *row_new(Shape *shape, RowRecord *record);
 GaugeCell *row_bind_gauges(Row *row);
 PyObject *table_new(Shape *shape, PyObject *schema);
 PyObject *activity_new(Row *row, GaugeCell *gauge);
 PyObject *form_new(Row *row, PyObject *const *args, Py_ssize_t count);
-
-static inline PyObject *none(void) {
-    Py_INCREF(Py_None);
-    return Py_None;
-}
 
 #endif

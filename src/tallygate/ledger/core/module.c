@@ -1,5 +1,5 @@
 /* The module tallygate.ledger._core. */
-#include "routine.h"
+#include "core.h"
 
 PyObject *ledger_error, *row_view_type, *exemplar_type, *statistics_type, *elapsed_mark, *marked_mark;
 PyObject *ledger_open(PyObject *module, PyObject *args);
@@ -44,12 +44,7 @@ static int execute(PyObject *module) {
     if (register_fork_handlers() != 0) return PyErr_NoMemory(), -1;
     if (!make_table_type(module) || !make_ledger_type(module) || !make_activity_type(module) ||
         !make_draft_type(module) || !make_form_type(module) || !make_batch_type(module)) return -1;
-    if (make_reading_type(module) != 0 || make_delta_type(module) != 0 || make_routine_types(module) != 0 ||
-        make_routines_type(module) != 0 ||
-        make_exchange_types(module) != 0)
-        return -1;
-    if (PyModule_AddType(module, FormType) != 0) return -1;
-    return make_row_type(module) && PyModule_AddType(module, RowType) == 0 ? 0 : -1;
+    return make_row_type(module) ? add_door(module) : -1;
 }
 
 static PyModuleDef_Slot module_slots[] = {

@@ -100,11 +100,11 @@ static RoutineCall *begin(const Routines *self, Routine *routine, PyObject *cont
     call->full = call->answer = NULL;
     call->sent = call->answered = 0;
     Py_INCREF((PyObject *)routine), call->routine = routine;
-    call->draft = draft_new(routine->form, routine->owner, context);
+    call->draft = ledger->make(routine->form, routine->owner, context);
     if (call->draft == NULL) {
-        Py_INCREF(Py_None), call->draft = (Draft *)Py_None;
+        call->draft = none();
     } else if (set_ongoing(self, (PyObject *)call) == 0) {
-        draft_start_here(call->draft);
+        ledger->start(call->draft);
         return call;
     }
     Py_DECREF((PyObject *)call);
@@ -137,7 +137,7 @@ static PyObject *routines_leave(Routines *self, PyObject *unused) {
     PyObject *ongoing = PyObject_CallNoArgs(self->get_ongoing);
     RoutineCall *call = (RoutineCall *)ongoing;
     if (likely(ongoing && Py_TYPE(ongoing) == RoutineCallType && !call->full && !call->sent)) {
-        call->sent = clock_nanoseconds();
+        call->sent = ledger->now();
         return ongoing;
     }
     if (ongoing == NULL) PyErr_Clear();
@@ -164,7 +164,7 @@ static PyObject *routines_arrive(Routines *self, PyObject *const *args, Py_ssize
     PyObject *response = args[1], *well = Py_False;
     if (PyTuple_CheckExact(response) && PyTuple_Size(response)) response = PyTuple_GetItem(response, 0);
     if (likely(Py_TYPE(args[0]) == RoutineCallType && !call->full && args[2] == Py_False && all_is_well(response))) {
-        call->answered = clock_nanoseconds();
+        call->answered = ledger->now();
         Py_INCREF(response);
         Py_XDECREF(call->answer);
         call->answer = response;
@@ -175,18 +175,10 @@ static PyObject *routines_arrive(Routines *self, PyObject *const *args, Py_ssize
 }
 
 static void record(RoutineCall *call, const int64_t *read) {
-    Routine *routine = call->routine;
-    Draft *draft = call->draft;
-    Row *row = routine->request;
-    for (uint32_t i = 0; i < READS; i++) put_units(draft, routine->measures[i], read[i]);
-    if (likely(!draft_inherited(draft) && !row_closed(row))) {
-        const Measure *seconds = &row->shape->recorded[0];
-        int alone = adds_alone(row->shape->book);
-        cell_grow(row->cells, 1, alone);
-        if (!cell_add(seconds, row->cells, nano_units(seconds, call->answered - call->sent), alone))
-            count_dropped(row->shape->book, 1);
-    }
-    if (unlikely(draft_leave(draft) != 0)) PyErr_WriteUnraisable((PyObject *)draft);
+    const Routine *routine = call->routine;
+    int64_t answered = call->answered - call->sent;
+    if (unlikely(ledger->end(call->draft, routine->measures, read, READS, routine->request, answered) != 0))
+        PyErr_WriteUnraisable(call->draft);
 }
 
 static PyObject *routines_end(Routines *self, PyObject *const *args, Py_ssize_t count) {
@@ -194,7 +186,7 @@ static PyObject *routines_end(Routines *self, PyObject *const *args, Py_ssize_t 
     RoutineCall *call = (RoutineCall *)args[0];
     int64_t read[READS];
     PyObject *ended = Py_False;
-    if (likely(Py_TYPE(args[0]) == RoutineCallType && !call->full && call->answered && !draft_over(call->draft) &&
+    if (likely(Py_TYPE(args[0]) == RoutineCallType && !call->full && call->answered && ledger->going(call->draft) &&
                reading_read(call->routine->reading, args[1], read))) {
         let_go(self, args[0]);
         record(call, read);
@@ -219,7 +211,7 @@ static PyType_Slot routines_slots[] = {
     {Py_tp_doc, "The calls of a library that are like one before."},
     {0, NULL},
 };
-static PyType_Spec routines_spec = {"tallygate.ledger._core.Routines", sizeof(Routines), 0,
+static PyType_Spec routines_spec = {"tallygate.instrument._core.Routines", sizeof(Routines), 0,
                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, routines_slots};
 
 int make_routines_type(PyObject *module) {

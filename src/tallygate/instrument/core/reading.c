@@ -226,7 +226,7 @@ static PyType_Slot slots[] = {
     {Py_tp_doc, "Where replies of one kind tell what they used."},
     {0, NULL},
 };
-static PyType_Spec spec = {"tallygate.ledger._core.Reading", sizeof(Reading), 0,
+static PyType_Spec spec = {"tallygate.instrument._core.Reading", sizeof(Reading), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
 
 int make_reading_type(PyObject *module) {

@@ -29,29 +29,14 @@ static int says(const Path *path, PyObject *source, uint32_t step) {
     return something;
 }
 
-/* As Draft.lap, the seconds recorded into a row. */
-static void lap(Draft *draft, Row *row) {
-    int64_t now = clock_nanoseconds(), last = draft->lapped;
-    draft->lapped = now;
-    if (unlikely(!last)) {
-        draft->marked = now;
-    } else if (likely(!draft_inherited(draft) && !row_closed(row))) {
-        const Measure *gap = &row->shape->recorded[0];
-        int alone = adds_alone(row->shape->book);
-        cell_grow(row->cells, 1, alone);
-        if (!cell_add(gap, row->cells, nano_units(gap, now - last), alone)) count_dropped(row->shape->book, 1);
-    }
-}
-
 static PyObject *delta_see(Delta *self, PyObject *const *args, Py_ssize_t count) {
     if (count != 3) return PyErr_Format(PyExc_TypeError, "see() takes a draft, a row and an event");
     PyObject *seen = Py_False;
-    Draft *draft = (Draft *)args[0];
-    if (likely(Py_TYPE(args[1]) == RowType && PyObject_TypeCheck(args[0], DraftType) && draft->begun &&
-               !draft_over(draft) && tests_passed(&self->tests, args[2]))) {
+    if (likely(Py_TYPE(args[1]) == ledger->row && PyObject_TypeCheck(args[0], ledger->draft) &&
+               ledger->going(args[0]) && tests_passed(&self->tests, args[2]))) {
         for (uint32_t i = 0; seen == Py_False && i < self->saying_count; i++)
             if (says(&self->sayings[i], args[2], 0)) seen = Py_True;
-        if (seen == Py_True) lap(draft, (Row *)args[1]);
+        if (seen == Py_True) ledger->lap(args[0], args[1]);
     }
     Py_INCREF(seen);
     return seen;
@@ -95,7 +80,7 @@ static PyType_Slot slots[] = {
     {Py_tp_doc, "Which events of a stream are a piece of content and nothing else."},
     {0, NULL},
 };
-static PyType_Spec spec = {"tallygate.ledger._core.Delta", sizeof(Delta), 0,
+static PyType_Spec spec = {"tallygate.instrument._core.Delta", sizeof(Delta), 0,
                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE, slots};
 
 int make_delta_type(PyObject *module) {

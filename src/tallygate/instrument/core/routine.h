@@ -3,7 +3,7 @@
 #ifndef TALLYGATE_ROUTINE_H
 #define TALLYGATE_ROUTINE_H
 
-#include "draft.h"
+#include "core.h"
 
 #define MOST_NAMES  4u
 #define MOST_COUNTS 12u
@@ -49,10 +49,9 @@ typedef struct { /* holds as long as this member of the dict is this object */
 
 typedef struct {
     PyObject_HEAD
-    Form *form;
-    Row *request; /* of the request's fact, whose first measure is its duration */
     Reading *reading;
-    PyObject *owner, *about;
+    PyObject *form, *owner, *about;
+    PyObject *request; /* row of the request's fact, whose first measure is its duration */
     uint32_t measures[READS];
     Guard guards[MOST_GUARDS];
     uint32_t guard_count;
@@ -61,7 +60,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Routine *routine;
-    Draft *draft;
+    PyObject *draft;
     PyObject *full, *answer; /* full: NULL, or what others have made of it, who see to it from then on */
     int64_t sent, answered;  /* nanoseconds; 0: not yet */
 } RoutineCall;
@@ -76,9 +75,5 @@ PyObject *members_of(PyObject *source); /* a new reference, as member(); NULL, w
 PyObject *member(PyObject *source, PyObject *name);
 extern PyObject *every_item;
 int reading_read(const Reading *self, PyObject *reply, int64_t *read); /* 0: leave it to others */
-int make_reading_type(PyObject *module);
-int make_delta_type(PyObject *module);
-int make_routine_types(PyObject *module);  /* Routine and RoutineCall */
-int make_routines_type(PyObject *module);
 
 #endif

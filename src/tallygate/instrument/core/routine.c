@@ -24,20 +24,20 @@ static int parse_guards(Routine *self, PyObject *guards) {
 static PyObject *routine_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     PyObject *form, *owner, *measures, *request, *reading, *about, *guards;
     (void)keywords;
-    if (!PyArg_ParseTuple(args, "O!OO!O!O!OO!", FormType, &form, &owner, &PyTuple_Type, &measures, RowType, &request,
+    if (!PyArg_ParseTuple(args, "O!OO!O!O!OO!", ledger->form, &form, &owner, &PyTuple_Type, &measures, ledger->row, &request,
                           ReadingType, &reading, &about, &PyTuple_Type, &guards))
         return NULL;
     Routine *self = (Routine *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
-    Py_INCREF(form), self->form = (Form *)form;
-    Py_INCREF(request), self->request = (Row *)request;
+    Py_INCREF(form), self->form = form;
+    Py_INCREF(request), self->request = request;
     Py_INCREF(reading), self->reading = (Reading *)reading;
     Py_INCREF(owner), self->owner = owner;
     Py_INCREF(about), self->about = about;
     int good = PyTuple_Size(measures) == (Py_ssize_t)READS;
     if (!good) PyErr_Format(PyExc_TypeError, "a routine has %u measures", READS);
     for (uint32_t i = 0; good && i < READS; i++)
-        good = index_in(self->form, PyTuple_GetItem(measures, i), &self->measures[i]) == 0;
+        good = ledger->measure_index(self->form, PyTuple_GetItem(measures, i), &self->measures[i]) == 0;
     if (!good || parse_guards(self, guards) != 0) {
         Py_DECREF((PyObject *)self);
         return NULL;
@@ -46,7 +46,7 @@ static PyObject *routine_new(PyTypeObject *type, PyObject *args, PyObject *keywo
 }
 
 static int routine_traverse(Routine *self, visitproc visit, void *arg) {
-    Py_VISIT((PyObject *)self->form);
+    Py_VISIT(self->form);
     Py_VISIT(self->owner);
     Py_VISIT(self->about);
     for (uint32_t i = 0; i < self->guard_count; i++) {
@@ -75,8 +75,8 @@ static void routine_dealloc(Routine *self) {
     PyObject_GC_UnTrack(self);
     routine_clear(self);
     for (uint32_t i = 0; i < self->guard_count; i++) Py_XDECREF(self->guards[i].key);
-    Py_XDECREF((PyObject *)self->form);
-    Py_XDECREF((PyObject *)self->request);
+    Py_XDECREF(self->form);
+    Py_XDECREF(self->request);
     Py_XDECREF((PyObject *)self->reading);
     Py_XDECREF(self->owner);
     Py_XDECREF(self->about);
@@ -89,7 +89,7 @@ static void routine_dealloc(Routine *self) {
 static void call_dealloc(RoutineCall *call) {
     PyTypeObject *type = Py_TYPE((PyObject *)call);
     Py_DECREF((PyObject *)call->routine);
-    Py_DECREF((PyObject *)call->draft);
+    Py_DECREF(call->draft);
     Py_XDECREF(call->full);
     Py_XDECREF(call->answer);
     PyObject_Free(call);
@@ -109,7 +109,7 @@ static PyObject *call_about(RoutineCall *call, void *closure) {
 
 static PyObject *call_tracker(RoutineCall *call, void *closure) {
     (void)closure;
-    return new_reference((PyObject *)call->draft);
+    return new_reference(call->draft);
 }
 
 static PyObject *call_answer(RoutineCall *call, void *closure) {
@@ -132,7 +132,7 @@ static int call_set_full(RoutineCall *call, PyObject *full, void *closure) {
 
 static PyObject *call_since_sent(RoutineCall *call, void *closure) {
     (void)closure;
-    return call->sent ? PyFloat_FromDouble((double)(clock_nanoseconds() - call->sent) * 1e-9) : none();
+    return call->sent ? PyFloat_FromDouble((double)(ledger->now() - call->sent) * 1e-9) : none();
 }
 
 static PyObject *call_seconds(RoutineCall *call, void *closure) {
@@ -148,7 +148,7 @@ static PyType_Slot routine_slots[] = {
     {Py_tp_doc, "How calls like one before are recorded."},
     {0, NULL},
 };
-static PyType_Spec routine_spec = {"tallygate.ledger._core.Routine", sizeof(Routine), 0,
+static PyType_Spec routine_spec = {"tallygate.instrument._core.Routine", sizeof(Routine), 0,
                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, routine_slots};
 static PyGetSetDef call_getters[] = {
     {"about", (getter)call_about, NULL, "What its routine was given.", NULL},
@@ -165,7 +165,7 @@ static PyType_Slot call_slots[] = {
     {Py_tp_doc, "A call like one before."},
     {0, NULL},
 };
-static PyType_Spec call_spec = {"tallygate.ledger._core.RoutineCall", sizeof(RoutineCall), 0,
+static PyType_Spec call_spec = {"tallygate.instrument._core.RoutineCall", sizeof(RoutineCall), 0,
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
                                 call_slots};
 

@@ -1,13 +1,11 @@
 /* Exchange: a request that an ASGI application serves, with the callables that it is given instead of its server's.
  * Passage: what they return where the result is to be seen; a coroutine in all that is public. */
-#include "record.h"
+#include "core.h"
 
 typedef struct {
     PyObject_HEAD
-    PyObject *find, *told, *scope, *receive, *send, *status; /* status: NULL until one is sent */
-    Row *live;
-    GaugeCell *gauge;
-    uint32_t epoch;
+    PyObject *live, *find, *told, *scope, *receive, *send, *status; /* status: NULL until one is sent */
+    Stay stay; /* in the gauge of live, a row */
     int done, whole, gone;
     int64_t begun, received, sent; /* sent: -1 when nobody knows */
 } Exchange;
@@ -62,18 +60,17 @@ static int is(PyObject *kind, PyObject *word) {
 static PyObject *exchange_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     PyObject *live, *find, *told, *scope, *receive, *send;
     (void)keywords;
-    if (!PyArg_ParseTuple(args, "O!OOOOO", RowType, &live, &find, &told, &scope, &receive, &send)) return NULL;
+    if (!PyArg_ParseTuple(args, "O!OOOOO", ledger->row, &live, &find, &told, &scope, &receive, &send)) return NULL;
     Exchange *self = (Exchange *)PyType_GenericAlloc(type, 0);
     if (self == NULL) return NULL;
-    Py_INCREF(live), self->live = (Row *)live;
+    Py_INCREF(live), self->live = live;
     Py_INCREF(find), self->find = find;
     Py_INCREF(told), self->told = told;
     Py_INCREF(scope), self->scope = scope;
     Py_INCREF(receive), self->receive = receive;
     Py_INCREF(send), self->send = send;
-    self->gauge = gauge_take(self->live, self->live->shape->measures);
-    self->epoch = atomic_load_explicit(&fork_epoch, relaxed);
-    self->begun = clock_nanoseconds();
+    self->stay = ledger->enter(live);
+    self->begun = ledger->now();
     return (PyObject *)self;
 }
 
@@ -100,7 +97,7 @@ static int exchange_clear(Exchange *self) {
 static int end(Exchange *self) {
     if (self->done) return 0;
     self->done = 1;
-    gauge_return(self->live, self->gauge, self->epoch);
+    ledger->leave(self->live, self->stay);
     return 1;
 }
 
@@ -108,7 +105,7 @@ static void exchange_dealloc(Exchange *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     PyObject_GC_UnTrack(self);
     if (self->live) end(self);
-    Py_XDECREF((PyObject *)self->live);
+    Py_XDECREF(self->live);
     Py_XDECREF(self->find);
     Py_XDECREF(self->told);
     Py_XDECREF(self->scope);
@@ -129,12 +126,12 @@ static PyObject *size_read(Exchange *self, int reads_none) {
     return told;
 }
 
-static void record(Exchange *self, Row *row, int64_t elapsed) {
+static void record(Exchange *self, PyObject *row, int64_t elapsed) {
     PyObject *method = item(self->scope, method_key);
     PyObject *read = size_read(self, is(method, get_word));
     PyObject *sent = self->sent < 0 ? none() : PyLong_FromLongLong(is(method, head_word) ? 0 : self->sent);
-    PyObject *values[] = {elapsed_mark, read ? read : Py_None, sent ? sent : Py_None};
-    record_into(row, values, 3, elapsed, -1);
+    PyObject *values[] = {ledger->elapsed, read ? read : Py_None, sent ? sent : Py_None};
+    ledger->record(row, self->stay, values, 3, elapsed);
     Py_XDECREF(method);
     Py_XDECREF(read);
     Py_XDECREF(sent);
@@ -144,15 +141,15 @@ static void record(Exchange *self, Row *row, int64_t elapsed) {
 /* Once. An exception that is on its way stays so. */
 static void finish(Exchange *self, PyObject *otherwise) {
     if (!end(self)) return;
-    int64_t elapsed = clock_nanoseconds() - self->begun;
+    int64_t elapsed = ledger->now() - self->begun;
     PyObject *kind, *value, *trace;
     PyErr_Fetch(&kind, &value, &trace);
     PyObject *status = self->status ? self->status : self->gone ? gone_word : otherwise;
     PyObject *row = PyObject_CallFunctionObjArgs(self->find, self->scope, status, NULL);
     if (unlikely(row == NULL))
         PyErr_WriteUnraisable(self->find);
-    else if (likely(Py_TYPE(row) == RowType) && likely(self->epoch == atomic_load_explicit(&fork_epoch, relaxed)))
-        record(self, (Row *)row, elapsed);
+    else if (likely(Py_TYPE(row) == ledger->row))
+        record(self, row, elapsed);
     Py_XDECREF(row);
     PyErr_Restore(kind, value, trace);
 }
@@ -327,7 +324,7 @@ static PyType_Slot exchange_slots[] = {
     {Py_tp_doc, "A request that an ASGI application serves."},
     {0, NULL},
 };
-static PyType_Spec exchange_spec = {"tallygate.ledger._core.Exchange", sizeof(Exchange), 0,
+static PyType_Spec exchange_spec = {"tallygate.instrument._core.Exchange", sizeof(Exchange), 0,
                                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE, exchange_slots};
 static PyMethodDef passage_methods[] = {
     {"__await__", passage_awaited, METH_NOARGS, "Itself."},
@@ -348,7 +345,7 @@ static PyType_Slot passage_slots[] = {
     {Py_tp_doc, "A message on its way."},
     {0, NULL},
 };
-static PyType_Spec passage_spec = {"tallygate.ledger._core.Passage", sizeof(Passage), 0,
+static PyType_Spec passage_spec = {"tallygate.instrument._core.Passage", sizeof(Passage), 0,
                                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION |
                                        Py_TPFLAGS_IMMUTABLETYPE,
                                    passage_slots};
