@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from tallygate.declare import Fact
@@ -99,15 +99,15 @@ def load() -> Iterator[Told]:
     yield Told(EventLoop, {}, {"lag_p99": 0.003})
 
 
-def foretell(tally: Tally) -> None:
-    """Let every series of the load be there at 0."""
-    for told in load():
+def foretell(tally: Tally, what: Iterable[Told] | None = None) -> None:
+    """Let every series of the load be there at 0; ``what``: of another load."""
+    for told in load() if what is None else what:
         _row(tally, told)
 
 
-def happen(tally: Tally) -> None:
-    """The load, at once."""
-    for told in load():
+def happen(tally: Tally, what: Iterable[Told] | None = None) -> None:
+    """The load, at once; ``what``: another one."""
+    for told in load() if what is None else what:
         row, schema = _row(tally, told), tally.tables[told.fact].schema
         kept = [measure.name for measure in schema.measures]
         assert set(told.measures) <= set(kept)

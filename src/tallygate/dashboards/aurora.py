@@ -9,7 +9,10 @@ from tallygate.dashboards.variables import chained, sources, vocabulary
 ask = vocabulary("aurora", "provider", "model", "endpoint")
 requests, duration = ask("aurora_requests_total"), ask("aurora_request_duration_seconds")
 failed = requests.where(status_type="error").rate()
-in_flight, phases = ask("aurora_requests_in_flight").now, ask("aurora_gateway_phase_duration_seconds")
+in_flight = ask("aurora_requests_in_flight").now
+phases = vocabulary("aurora")(
+    "aurora_gateway_phase_duration_seconds"
+)  # its endpoint is the caller's, not the provider's
 
 NOW = Row(
     "Now",
