@@ -77,20 +77,21 @@ class Client:
         """The answer, whatever its status; redirects are not followed. Raises FetchError."""
         began = time.monotonic()
         deadline = began + self.timeout
+        late = FetchError("time", f"no whole answer within {self.timeout:g} s")
         with _Watch(deadline) as watch:
             try:
                 connection = http.client.HTTPConnection(address.host, address.port)
                 connection.sock = watch.sock = self._connected(address, deadline, watch)
-                return self._asked(connection, address, began)
+                answer = self._asked(connection, address, began)
             except FetchError as problem:
-                if watch.expired and problem.stage == "protocol":
-                    raise FetchError("time", f"no whole answer within {self.timeout:g} s") from problem
-                raise
+                raise late if watch.expired and problem.stage == "protocol" else problem from problem.__cause__
             except (OSError, http.client.HTTPException, ValueError, EOFError) as problem:
                 if isinstance(problem, TimeoutError) or watch.expired:
-                    reason = f"no whole answer within {self.timeout:g} s"
-                    raise FetchError("time", reason) from problem
+                    raise late from problem
                 raise FetchError("protocol", _told(problem)) from problem
+            if watch.expired:  # what is cut off looks like what has ended
+                raise late
+            return answer
 
     def _connected(self, address: Address, deadline: float, watch: _Watch) -> socket.socket:
         try:
