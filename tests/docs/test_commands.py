@@ -69,6 +69,9 @@ def test_all_commands_are_known() -> None:
         *[("docs/accounts.md", *commands(snippet)) for snippet in of_page("docs/accounts.md")],  # see test_accounts
         *[("docs/admin-api.md", *commands(snippet)) for snippet in of_page("docs/admin-api.md")],  # see test_admin_api
         *[("docs/usage.md", *commands(snippet)) for snippet in of_page("docs/usage.md")],  # see test_usage
+        *[
+            ("docs/dashboards.md", *commands(snippet)) for snippet in of_page("docs/dashboards.md")
+        ],  # see test_dashboards
         *[("docs/cache.md", *commands(snippet)) for snippet in of_page("docs/cache.md")],  # see below
         # These want a Docker engine or a cluster; see tests/deploy for what they start.
         *[("deploy/README.md", *commands(snippet)) for snippet in of_page("deploy/README.md")],
