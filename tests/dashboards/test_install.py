@@ -334,6 +334,27 @@ def test_not_grafana(grafana: Grafana) -> None:
     assert Client(f"{grafana.url}/grafana", bearer("t")).version() == "11.6.0"
 
 
+@pytest.mark.parametrize(
+    ("status", "document", "said"),
+    [
+        (200, {"message": "hello"}, "this is not Grafana (a dashboard without its model); give its address"),
+        (200, [], "this is not Grafana (200 for /api/dashboards/uid/one); give its address"),
+        (500, {"message": "Dashboard data is missing\n or corrupt"}, "500 Dashboard data is missing or corrupt"),
+        (500, {}, "500 no reason given"),
+    ],
+)
+def test_answers_that_are_none(grafana: Grafana, status: int, document: Any, said: str) -> None:
+    grafana.answer = lambda *_: (status, document)  # type: ignore[method-assign]  # as something else might
+    with pytest.raises(GrafanaError) as refused:
+        client(grafana).dashboard("one")
+    assert said in str(refused.value)
+
+
+def test_a_grafana_without_its_database(grafana: Grafana) -> None:
+    grafana.answer = lambda *_: (503, {"database": "failing"})  # type: ignore[method-assign]
+    assert refusal(grafana.url) == f"{grafana.url}: Grafana's own database is failing; see Grafana's log"
+
+
 class Elsewhere(BaseHTTPRequestHandler):
     """As a proxy that sends everybody to another host."""
 

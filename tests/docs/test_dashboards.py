@@ -33,9 +33,7 @@ def table(head: str) -> Iterator[list[str]]:
 
 def test_every_board_is_told_of() -> None:
     assert list(table("dialect | board | uid | what it is for")) == [
-        [f"`{dialect}`", board.title, f"`{board.uid}`", board.help]
-        for dialect in BOARDS
-        for board in boards(dialect)
+        [f"`{dialect}`", board.title, f"`{board.uid}`", board.help] for dialect in BOARDS for board in boards(dialect)
     ]
 
 

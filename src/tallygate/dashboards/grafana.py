@@ -140,13 +140,7 @@ class Grafana:
             self.url + path, None if body is None else json.dumps(body).encode(), headers, method=method
         )
         try:
-            with self._opener().open(request, timeout=SECONDS) as reply:
-                status, content = reply.status, reply.read(LARGEST_REPLY)
-        except urllib.error.HTTPError as error:
-            with error:
-                if 300 <= error.code < 400:
-                    raise self._elsewhere(error, path) from None
-                status, content = error.code, error.read(LARGEST_REPLY)
+            status, content = self._exchange(request, path)
         except (OSError, http.client.HTTPException) as error:
             raise GrafanaError(self._unreachable(error)) from error
         try:
@@ -156,6 +150,16 @@ class Grafana:
         if not isinstance(document, dict):
             raise self._not_grafana(f"{status} for {path}")
         return status, document
+
+    def _exchange(self, request: urllib.request.Request, path: str) -> tuple[int, bytes]:
+        try:
+            with self._opener().open(request, timeout=SECONDS) as reply:
+                return reply.status, reply.read(LARGEST_REPLY)
+        except urllib.error.HTTPError as error:
+            with error:
+                if 300 <= error.code < 400:
+                    raise self._elsewhere(error, path) from None
+                return error.code, error.read(LARGEST_REPLY)
 
     def _opener(self) -> urllib.request.OpenerDirector:
         handlers: list[urllib.request.BaseHandler] = [_NoRedirect()]
