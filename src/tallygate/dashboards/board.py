@@ -71,7 +71,9 @@ class Board:
             .link(_siblings(self.dialect))
             .build()
         )
-        built.templating.list_val = list(copy.deepcopy(self.variables))
+        built.templating.list_val = list(map(copy.deepcopy, self.variables))
+        for variable in built.templating.list_val:  # the SDK writes these for all; Grafana has them for intervals
+            variable.auto = variable.auto_min = variable.auto_count = None
         built.panels = list(laid_out(self.rows))
         return built
 
