@@ -30,8 +30,9 @@ def test_formats(content_type: str, format: Format | None) -> None:
     ("body", "format", "told"),
     [
         (b"a 1\nb{x=1 2\n", "text", "line 2: "),
-        (b"a 1\nb one\n", "text", "line 2: could not convert string to float: 'one'"),
+        (b"a 1\nb one\n", "text", "line 2: could not convert string to float: 'one', in 'b one'"),
         (b"a 1\n\xff 2\n", "text", "line 2: is not UTF-8"),
+        (b"# HELP \x1b]0;x\n", "text", r"line 1: cannot be read, in '# HELP \x1b]0;x'"),
         (b"# TYPE a counter\na_total 1\n", "openmetrics", "line 2: Missing # EOF at end"),
         (b"a 1\n" + b"b" * 70_000 + b" 1\n", "text", "line 2: is longer than 65536 characters"),
     ],

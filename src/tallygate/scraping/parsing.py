@@ -19,6 +19,8 @@ Format = Literal["text", "openmetrics"]
 
 LINE_LIMIT: Final = 64 * 1024
 """Characters of a line; the parsers' time grows with its square."""
+EXCERPT: Final = 60
+"""Characters of a line that an error shows."""
 SECONDS: Final = 60.0
 """Time to read a page."""
 GROWING: Final = {
@@ -92,7 +94,8 @@ def parse(body: bytes, format: Format, seconds: float = SECONDS) -> Page:
     except PageError:
         raise
     except Exception as problem:  # of many types: the parsers were made for well-meant pages
-        raise PageError(lines.number, str(problem) or type(problem).__name__) from problem
+        why = f"{str(problem) or 'cannot be read'}, in {lines.line.rstrip()[:EXCERPT]!r}"
+        raise PageError(lines.number, why) from problem
 
 
 class _Lines:
@@ -101,10 +104,12 @@ class _Lines:
     def __init__(self, text: str, deadline: float) -> None:
         self._text, self._deadline = text, deadline
         self.number = 0
+        self.line = ""
+        """The latest."""
 
     def __iter__(self) -> Iterator[str]:
         for line in io.StringIO(self._text, newline="\n"):
-            self.number += 1
+            self.number, self.line = self.number + 1, line
             if len(line) > LINE_LIMIT:
                 raise PageError(self.number, f"is longer than {LINE_LIMIT} characters")
             if self.number % 1000 == 0 and time.monotonic() > self._deadline:
