@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, async_playwright, expect
 
+from tests.browser.looking import shows
 from tests.browser.traffic import Busy, busy_gateway
 
 CHROMIUM = "/usr/bin/chromium"
@@ -23,9 +24,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 10_000
-NO_CHARTS = "globalThis.Plotly = { react() {} };"
-"""In place of the chart library where a test does not look at charts: it takes a second to load."""
+PATIENCE_MS = 20_000
+CHARTS = "**/plotly.min.js"
+
+
+async def stand_in(route: Route) -> None:
+    """In place of the chart library where a test does not look at charts: it takes a second to load."""
+    await route.fulfill(body="globalThis.Plotly = { react() {} };", content_type="text/javascript")
+
+
+async def no_charts(route: Route) -> None:
+    await route.abort()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -54,21 +63,21 @@ class Visits:
     asked: list[str] = field(default_factory=list)
     """Where requests went."""
     origins: set[str] = field(default_factory=set)
+    visitors: list[BrowserContext] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
     """Patterns of what the console may say."""
 
     async def open(
-        self, url: str, path: str = "/dashboard", *, charts: bool = False, cookie: str = "", **context: Any
+        self, url: str, path: str = "/dashboard", *, charts: bool | None = False, cookie: str = "", **context: Any
     ) -> Page:
-        """A page in a browser of its own; charts: with the real chart library."""
+        """A page in a browser of its own; charts: with the real chart library, None: it cannot be loaded."""
         self.origins.add(url)
         visitor = await self.browser.new_context(**context)
+        self.visitors.append(visitor)
         visitor.set_default_timeout(PATIENCE_MS)
         visitor.on("request", self._asked)
         if not charts:
-            await visitor.route(
-                "**/plotly.min.js", lambda route: route.fulfill(body=NO_CHARTS, content_type="text/javascript")
-            )
+            await visitor.route(CHARTS, no_charts if charts is None else stand_in)
         if cookie:
             name, _, value = cookie.partition("=")
             await visitor.add_cookies([{"name": name, "value": value, "url": f"{url}/dashboard"}])
@@ -85,8 +94,10 @@ class Visits:
         if message.type in ("error", "warning"):
             self.said.append(message.text)
 
-    def check(self) -> None:
-        """Nothing in the console, and no request to anybody but the gateway."""
+    async def end(self) -> None:
+        """Close all of it. There was nothing in the console, and no request to anybody but the gateway."""
+        for visitor in self.visitors:
+            await visitor.close()
         assert [said for said in self.said if not any(re.search(known, said) for known in self.expected)] == []
         assert [url for url in self.asked if not url.startswith((*self.origins, "data:"))] == []
 
@@ -95,6 +106,14 @@ class Visits:
 async def visits(chromium: Browser) -> AsyncIterator[Visits]:
     made = Visits(chromium)
     yield made
-    for context in chromium.contexts:
-        await context.close()
-    made.check()
+    await made.end()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def seen(chromium: Browser, busy: Busy) -> AsyncIterator[Page]:
+    """The page of the busy gateway, for tests that only look."""
+    made = Visits(chromium)
+    page = await made.open(busy.url, cookie=busy.cookie)
+    await shows(page, "Requests", "8")
+    yield page
+    await made.end()

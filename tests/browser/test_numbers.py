@@ -13,27 +13,25 @@ from tests.browser.traffic import MARKUP, Busy
 pytestmark = SHARED
 
 
-async def test_the_top_line(visits: Visits, busy: Busy) -> None:
-    page = await visits.open(busy.url, cookie=busy.cookie)
-    await shows(page, "Requests", "8")
-    await shows(page, "Errors", "1", "▲ high: 12.5% of requests")
-    await shows(page, "Cost", "$0.00084")
-    await shows(page, "Tokens", "154", "70 in · 84 out")
-    await shows(page, "Cache hits", "50%", "1 of 2")
-    await shows(page, "Active requests", "0", "right now")
+async def test_the_top_line(seen: Page) -> None:
+    await shows(seen, "Requests", "8")
+    await shows(seen, "Errors", "1", "▲ high: 12.5% of requests")
+    await shows(seen, "Cost", "$0.00084")
+    await shows(seen, "Tokens", "154", "70 in · 84 out")
+    await shows(seen, "Cache hits", "50%", "1 of 2")
+    await shows(seen, "Active requests", "0", "right now")
     for title in ("Latency p95", "First token p95"):
-        await expect(tile(page, title).locator(".value")).to_have_text(measured())
-    await expect(tile(page, "Output speed").locator(".value")).to_have_text(measured("/s"))
-    assert await tile(page, "Errors").get_attribute("class") == "tile bad"
+        await expect(tile(seen, title).locator(".value")).to_have_text(measured())
+    await expect(tile(seen, "Output speed").locator(".value")).to_have_text(measured("/s"))
+    assert await tile(seen, "Errors").get_attribute("class") == "tile bad"
 
 
 def measured(unit: str = " m?s") -> re.Pattern[str]:
     return re.compile(rf"^[\d\s.]+{unit}$")
 
 
-async def test_providers_and_their_health(visits: Visits, busy: Busy) -> None:
-    page = await visits.open(busy.url, cookie=busy.cookie)
-    rows = await cells(page, "Health of the providers")
+async def test_providers_and_their_health(seen: Page) -> None:
+    rows = await cells(seen, "Health of the providers")
     assert [row[:4] + row[-1:] for row in rows] == [
         ["openai", "● Up", "5", "0", "$0.0007"],
         ["anthropic", "▲ Degraded", "3", "1 (33.3%)", "$0.00014"],
@@ -41,13 +39,12 @@ async def test_providers_and_their_health(visits: Visits, busy: Busy) -> None:
     ]
 
 
-async def test_what_is_used_most(visits: Visits, busy: Busy) -> None:
-    page = await visits.open(busy.url, cookie=busy.cookie)
-    assert await named(page, "Top models") == [
+async def test_what_is_used_most(seen: Page, busy: Busy) -> None:
+    assert await named(seen, "Top models") == [
         ["gpt-4o", "$0.0007", "5", "0", "110"],
         ["claude-haiku-4-5", "$0.00014", "3", "1", "44"],
     ]
-    assert await named(page, "Top keys") == [
+    assert await named(seen, "Top keys") == [
         [busy.ann.key_id, "$0.0007", "5", "0", "110"],
         [busy.bob.key_id, "$0.00014", "3", "1", "44"],
     ]
@@ -58,19 +55,17 @@ async def named(page: Page, table: str) -> list[list[str]]:
     return [row[:5] for row in await cells(page, table)]
 
 
-async def test_a_name_with_markup_is_text(visits: Visits, busy: Busy) -> None:
-    page = await visits.open(busy.url, cookie=busy.cookie)
-    assert await named(page, "Top routes") == [
+async def test_a_name_with_markup_is_text(seen: Page) -> None:
+    assert await named(seen, "Top routes") == [
         ["/checkout", "$0.00056", "4", "0", "88"],
         ["none told", "$0.00014", "2", "1", "22"],
         [MARKUP, "$0.00014", "2", "0", "44"],
     ]
-    assert await page.locator("main img").count() == 0
+    assert await seen.locator("main img").count() == 0
 
 
-async def test_recent_errors(visits: Visits, busy: Busy) -> None:
-    page = await visits.open(busy.url, cookie=busy.cookie)
-    ((_, *told),) = await cells(page, "The newest first")
+async def test_recent_errors(seen: Page) -> None:
+    ((_, *told),) = await cells(seen, "The newest first")
     assert told == ["provider_rate_limit 429", "anthropic claude-haiku-4-5", "none told", "1"]
 
 

@@ -53,7 +53,8 @@ export const moneyPerHour = (value) => (value === null ? NONE : `${money(value)}
  */
 export function seconds(value) {
   if (value === null) return NONE;
-  if (value < 0.9995) return `${number(value * 1000, value < 0.01 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 })} ms`;
+  const digits = value < 0.01 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 0 };
+  if (value < 0.9995) return `${number(value * 1000, digits)} ms`;
   if (value < 120) return `${number(value, { maximumSignificantDigits: 3 })} s`;
   return lasting(value);
 }
@@ -79,6 +80,7 @@ export const ratio = (part, whole) => (whole > 0 ? part / whole : null);
  * @param {number} value seconds
  */
 export function lasting(value) {
+  if (value < 0) return lasting(0); // two clocks that do not agree
   const [days, hours, minutes] = [Math.floor(value / 86400), Math.floor(value / 3600) % 24, Math.floor(value / 60) % 60];
   if (days) return `${days} d ${hours} h`;
   if (hours) return `${hours} h ${minutes} min`;

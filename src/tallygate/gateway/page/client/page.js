@@ -80,7 +80,10 @@ function show() {
   showTables(figures);
   say(byId("footer"), footer());
   byId("sign-out").hidden = figures.open;
-  showCharts(history, figures.started).catch((error) => say(byId("no-charts"), String(error.message)));
+  showCharts(history, figures.started).then(
+    () => say(byId("no-charts"), ""),
+    (error) => say(byId("no-charts"), error.message),
+  );
 }
 
 function showProblems() {
