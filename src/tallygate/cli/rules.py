@@ -54,7 +54,7 @@ def export(
 ) -> None:
     """Write Prometheus rule files: alerts, and the recording rules that they need."""
     from tallygate.cli.commands import FAILED, MISTAKEN, complain
-    from tallygate.rules import RUNBOOKS, RuleError, Targets, groups_of, written
+    from tallygate.rules import MADE_BY, RUNBOOKS, RuleError, Targets, groups_of, written
 
     told = {
         "availability_objective": availability_objective,
@@ -73,9 +73,11 @@ def export(
         targets = Targets(**{name: number for name, number in told.items() if number is not None})
         groups = {name: groups_of(name, targets) for name in dict.fromkeys(dialect or ["tallygate"])}
         if directory is None:
-            sys.stdout.write(written((one for some in groups.values() for one in some), runbooks=where))
+            sys.stdout.write(MADE_BY + written((one for some in groups.values() for one in some), runbooks=where))
             return
-        files = {directory / f"{name}.rules.yml": written(some, runbooks=where) for name, some in groups.items()}
+        files = {
+            directory / f"{name}.rules.yml": MADE_BY + written(some, runbooks=where) for name, some in groups.items()
+        }
     except RuleError as error:
         complain(f"--{error}".replace(error.field, error.field.replace("_", "-"), 1), MISTAKEN)
     try:

@@ -15,9 +15,10 @@ from tallygate.rules import aurora, calls, gatewayz, hyperagent, money, objectiv
 from tallygate.rules.given import Given, scaled
 from tallygate.rules.model import Alert, Group, Recording, RuleError, Severity
 from tallygate.rules.targets import Targets
-from tallygate.rules.writing import RUNBOOKS, written
+from tallygate.rules.writing import MADE_BY, RUNBOOKS, written
 
 __all__ = [
+    "MADE_BY",
     "RULES",
     "RUNBOOKS",
     "Alert",
@@ -64,4 +65,4 @@ def groups_of(dialect: str, targets: Targets | None = None, *, scale: float = 1)
 
 def rules_file(dialect: str, targets: Targets | None = None, *, runbooks: str = RUNBOOKS, scale: float = 1) -> str:
     """The rule file of a dialect, in YAML. ``runbooks``: address of the folder in which each alert has its page."""
-    return written(groups_of(dialect, targets, scale=scale), runbooks=runbooks, scale=scale)
+    return MADE_BY + written(groups_of(dialect, targets, scale=scale), runbooks=runbooks, scale=scale)

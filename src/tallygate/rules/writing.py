@@ -11,7 +11,7 @@ from tallygate.rules.model import Alert, Group, Recording, RuleError
 
 RUNBOOKS = "https://github.com/tallygate/tallygate/blob/main/docs/runbooks"
 """Where the pages about the alerts are."""
-HEAD = "# Made by `tallygate rules export`. Change its options, not this file.\n"
+MADE_BY = "# Made by `tallygate rules export`. Change its options, not this file.\n"
 WIDTH = 120
 
 
@@ -28,7 +28,7 @@ def written(groups: Iterable[Group], *, runbooks: str = RUNBOOKS, scale: float =
             for group in groups
         ]
     }
-    return HEAD + yaml.safe_dump(document, sort_keys=False, width=WIDTH, allow_unicode=True)
+    return yaml.safe_dump(document, sort_keys=False, width=WIDTH, allow_unicode=True)
 
 
 def _rule(rule: Recording | Alert, runbooks: str, scale: float) -> dict[str, object]:
