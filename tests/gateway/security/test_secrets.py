@@ -61,6 +61,7 @@ class Secrets:
     tls: str = field(default_factory=lambda: secret("tls"))
     stranger: str = field(default_factory=lambda: secret("sk-of-a-stranger"))
     in_url: str = field(default_factory=lambda: secret("in-url"))
+    prometheus: str = field(default_factory=lambda: secret("prometheus"))
 
     def all(self) -> list[str]:
         return list(vars(self).values())
@@ -141,6 +142,10 @@ def configuration(s: Secrets, directory: Path, simulator: str, echo: str, databa
         "shared": {"url": store, "state_directory": str(directory / "state")},
         "rates": {"key": {"requests_per_minute": 1000}},
         "limits": {"upstream_first_byte_seconds": 0.3, "stream_idle_seconds": 0.3, "body_bytes": 5000},
+        "dashboard": {
+            "refresh_seconds": 0.2,
+            "prometheus_url": f"http://watcher:{quote(s.prometheus, safe='')}@{echo.removeprefix('http://')}/prometheus",
+        },
         "log": {"level": "debug"},
     }
 
@@ -326,6 +331,18 @@ async def traffic(running: Program, s: Secrets, place: Path) -> tuple[list[bytes
             told.append(await asyncio.to_thread(scrape, f"{metrics}?dialect={dialect}", s.scraper, accept, trusted))
     assert b"tallygate_llm_calls_total" in told[-3 * len(DIALECTS)]
     told.append(await asyncio.to_thread(scrape, metrics, s.stranger, "text/plain", trusted))
+
+    # The live page, whose Prometheus repeats what it was sent in its errors.
+    for key in (s.stranger, s.scraper, s.master, s.admin, *keys):
+        form = f"key={quote(key, safe='')}&more={quote(s.in_url, safe='')}".encode()
+        entered = await say("POST", "/dashboard/sign-in", s.stranger, form, sec_fetch_site="same-origin")
+        assert entered.status == (303 if key in (s.master, s.admin) else 403)
+        cookie = entered.headers.get("set-cookie", "").partition(";")[0]
+        for path in ("", "/sign-in", "/figures", "/figures?range=24h", f"/figures?range={quote(s.in_url)}", "/nowhere"):
+            answer = await say("GET", f"/dashboard{path}", s.stranger, cookie=cookie)
+            if cookie and path == "/figures":
+                assert json.loads(answer.body)["problem"].endswith("answered 401; see dashboard.prometheus_token")
+        await say("POST", "/dashboard/sign-out", s.stranger, cookie=cookie)
 
     # The database goes away, and the key was last seen too long ago.
     (place / ".s.PGSQL.5432").unlink()

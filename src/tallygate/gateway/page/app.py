@@ -132,7 +132,13 @@ class Page:
                     await send({"type": "http.response.start", "status": status, "headers": head})
                     size = await self._events.serve(range, send, None if until is None else until - time.time())
                     return
-            answer = await self._answer(scope, receive, headers, place, seen)
+            try:
+                answer = await self._answer(scope, receive, headers, place, seen)
+            except ClientGone:
+                raise
+            except Exception:
+                log.exception("the live page failed", route=template)
+                answer = _json(500, "the gateway failed to serve this request: see its log")
             status, size = answer.status, len(answer.body)
             length = (b"content-length", b"%d" % size)
             await send({"type": "http.response.start", "status": status, "headers": [*answer.headers, length, *GUARDS]})
