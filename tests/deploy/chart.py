@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ VALUES = tuple(sorted((HERE / "values").glob("*.yaml")))
 KUBERNETES = "1.33.0"
 
 
+@cache
 def files() -> dict[str, str]:
     """What the chart's ``files/`` are to hold, by path in it: boards without a space too many, and the rules."""
     found = {"tallygate.rules.yml": rules_file("tallygate")}

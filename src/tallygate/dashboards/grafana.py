@@ -182,6 +182,8 @@ class Grafana:
             return f"{said}: Grafana at {self.url} does not know these credentials; make a token of a service account"
         if status == 403:
             return f"{said}: the service account or user needs the role Editor"
+        if status == 404:
+            return f"{said}: {self.url} has no such API; give Grafana's address, with the path it is served under"
         if status == 409:
             return f"{said}: name that folder with --folder-uid, or give another title with --folder"
         if status == 412:
