@@ -32,7 +32,7 @@ def problem(**environ: str) -> str:
 )
 def test_a_path_of_its_own(path: str, wrong: str) -> None:
     said = problem(path=path)
-    assert "dashboard.path" in said
+    assert "TALLYGATE_DASHBOARD__PATH" in said
     assert wrong in said
 
 
@@ -57,7 +57,7 @@ def test_the_metrics_are_not_below_the_page() -> None:
 )
 def test_where_prometheus_is(url: str, wrong: str) -> None:
     said = problem(prometheus_url=url)
-    assert "dashboard.prometheus_url" in said
+    assert "TALLYGATE_DASHBOARD__PROMETHEUS_URL" in said
     assert wrong in said
     assert "s3cret" not in said
 
@@ -73,7 +73,7 @@ def test_where_prometheus_is(url: str, wrong: str) -> None:
     ],
 )
 def test_numbers_that_cannot_be(name: str, value: str) -> None:
-    assert f"dashboard.{name}" in problem(**{name: value})
+    assert f"TALLYGATE_DASHBOARD__{name.upper()}" in problem(**{name: value})
 
 
 def test_passwords_and_tokens_are_masked() -> None:
