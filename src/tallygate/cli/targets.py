@@ -103,7 +103,8 @@ def _tls(ca_file: Path | None, insecure: bool) -> ssl.SSLContext | None:
     assert ca_file is not None
     try:
         context.load_verify_locations(ca_file)
-    except (OSError, ssl.SSLError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else "it holds no certificate"
-        complain(f"--ca-file: {ca_file} cannot be read: {reason}", MISTAKEN)
+    except ssl.SSLError:
+        complain(f"--ca-file: {ca_file} holds no certificate", MISTAKEN)
+    except OSError as problem:
+        complain(f"--ca-file: {ca_file} cannot be read: {problem.strerror}", MISTAKEN)
     return context

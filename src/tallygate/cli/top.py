@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
+from time import sleep
 
 from tallygate.cli.commands import FAILED, MISTAKEN, complain
 from tallygate.cli.once import in_json, in_lines
@@ -36,7 +36,7 @@ def once(target: Target, interval: float, *, as_json: bool) -> str:
         before, after = None, ask()
         if interval and not (after.age is not None and after.age <= interval):
             before = after
-            time.sleep(interval)
+            sleep(interval)
             after = ask()
     except ScrapeError as problem:
         complain(f"{plain(target.hidden(str(target.address)))}: {problem}", FAILED)

@@ -28,10 +28,13 @@ def linted(body: bytes, page: Page) -> Iterator[Finding]:
     for what, name, rest in DECLARED.findall(body.decode()):
         (helps if what == "HELP" else types)[name] = rest.strip()
     broken: dict[str, list[str]] = {}
+    shown = {metric.name for metric in page.metrics if metric.samples}
     for metric in page.metrics:
         if metric.samples and metric.type == "unknown":
             broken.setdefault("type", []).append(plain(metric.name, 80))
     for name, type in types.items():
+        if not {name, name.removesuffix("_total")} & shown:
+            continue
         for rule in _rules(name, type, helps.get(name, ""), page.format):
             broken.setdefault(rule, []).append(plain(name, 80))
     for rule, (what, mend) in RULES.items():
@@ -67,7 +70,7 @@ def _rules(name: str, type: str, help: str, format: Format) -> Iterator[str]:
         yield "suffix"
     if words[-1] in BASE_UNITS:
         yield "unit"
-    if words[-1] in TYPES:
+    if set(words[1:]) & set(TYPES):
         yield "word"
     if CAMEL.search(name):
         yield "case"
