@@ -134,6 +134,7 @@ async def _gateway(settings: Settings, sockets: list[socket]) -> AsyncIterator[s
 
 def _announce(url: str, provider: str, rate: float, seconds: float | None) -> None:
     print(f"gateway    {url}   (OpenAI's clients: {url}/v1)")
+    print(f"page       {url}/dashboard   (live, in a browser)")
     print(f"metrics    {url}/metrics")
     for name in DIALECTS:
         print(f"{'':<11}{url}/metrics?dialect={name}")
