@@ -37,13 +37,16 @@ class Asked:
     @property
     def promql(self) -> str:
         """With the variables filled in."""
-        values = BUILT_IN | dict(self.chosen)
-        return VARIABLE.sub(lambda match: values[match[1] or match[2]], self.expression)
+        return self._filled(self.expression)
 
     @property
     def labels(self) -> set[str]:
         """Those that the legend names."""
-        return set(LEGEND.findall(self.legend))
+        return set(LEGEND.findall(self._filled(self.legend)))
+
+    def _filled(self, text: str) -> str:
+        values = BUILT_IN | dict(self.chosen)
+        return VARIABLE.sub(lambda match: values[match[1] or match[2]], text)
 
 
 @dataclass(frozen=True)

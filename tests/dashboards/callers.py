@@ -53,6 +53,8 @@ class Callers:
     """Of the answers."""
     caches: Counter[str] = field(default_factory=Counter)
     """What the answers said of the cache."""
+    used: Counter[str] = field(default_factory=Counter)
+    """By whose key."""
     limited: int = 0
     calls: int = 0
     """All but those that were refused; answers from the cache are calls too."""
@@ -94,6 +96,7 @@ class Callers:
         self.statuses[answer.status] += 1
         own = answer.status == 401 or (key == "bob" and answer.status == 429)
         self.calls += not own
+        self.used[key] += 1
         self.caches[answer.headers.get("x-tallygate-cache", "")] += 1
         return answer
 
@@ -109,6 +112,7 @@ class Callers:
         assert self.simulator.served()["totals"]["requests"] == gone + 1
         self.calls += 1
         self.statuses[200] += 1
+        self.used["ada"] += 1
 
     def _headers(self, key: str) -> dict[str, str]:
         known = self.keys.get(key)

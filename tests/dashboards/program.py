@@ -22,6 +22,7 @@ from tallygate.facts import (
     EventLoop,
     GarbageCollection,
     GatewayPhase,
+    HTTPInFlight,
     HTTPRequest,
     Ingestion,
     LLMCall,
@@ -136,7 +137,8 @@ def calls() -> Iterator[Told]:
     yield Told(LLMCall, CLAUDE, {**whole, **slow, **tokens, "cost": 2}, 9)
     little = {"input_tokens": 6, "uncached_input_tokens": 6, "output_tokens": 2, "total_tokens": 8, "cost": 0.01}
     yield Told(LLMCall, EMBEDDED, {**whole, **little, "duration": 0.3}, 12)
-    yield Told(LLMCall, RERANKED, {**whole, **little, "duration": 0.7}, 6)
+    more = {"input_tokens": 290, "uncached_input_tokens": 290, "output_tokens": 10, "total_tokens": 300, "cost": 0.1}
+    yield Told(LLMCall, RERANKED, {**whole, **more, "duration": 0.7}, 6)
     yield Told(LLMCall, TIMED_OUT, {"duration": 20}, 8)
     yield Told(LLMCall, LIMITED, {"duration": 0.2, "rate_limit_events": 12})
     yield Told(LLMCall, REFUSED, {"duration": 0.1}, 2)
@@ -161,7 +163,7 @@ def gateway() -> Iterator[Told]:
     yield Told(ModelFallback, {"from_model": "gpt-4o", "to_model": "claude"}, {}, 2)
     yield Told(CoolDown, SERVED, {"spared": 30}, 2)
     for state, holds in (("closed", 0), ("open", 1), ("half_open", 0)):
-        yield Told(DeploymentBreaker, SERVED | {"state": state}, {"holds": holds})
+        yield Told(DeploymentBreaker, SERVED | {"state": state}, {"holds": holds}, 2)
     for phase in ("decode", "prepare", "provider_dispatch", "response_write", "total"):
         passed = {"endpoint": "/v1/chat/completions", "phase": phase, "status": "success", "stream": "true"}
         yield Told(GatewayPhase, passed, {"duration": 0.0003}, 90)
@@ -180,7 +182,13 @@ def gateway() -> Iterator[Told]:
     yield Told(APIKeys, {"status": "inactive"}, {"now": 2})
     yield Told(Trials, {"status": "active"}, {"now": 2})
     yield Told(Subscriptions, {"plan_type": "pro", "billing_cycle": "monthly"}, {"now": 5})
-    yield Told(StoreFailure, {"store": "usage", "provider": "openai", "operation": "store"}, times=1)
+    for store, operation in (
+        ("usage", "partial_write"),
+        ("audit_log", "partial_write"),
+        ("response_snapshot", "store"),
+    ):
+        yield Told(StoreFailure, {"store": store, "provider": "openai", "operation": operation})
+    yield Told(HTTPInFlight, {}, {"now": 2})
     yield Told(Connections, {"connection_type": "db"}, {"now": 4})
 
 
@@ -195,8 +203,8 @@ def work() -> Iterator[Told]:
     yield Told(MCPOperation, asked | {"error_type": "timeout"}, {"duration": 5}, 5)
     yield Told(MCPSession, {"side": "client", "server": "github", "outcome": "completed"}, {"duration": 40}, 2)
     yield Told(MCPSessionActive, {"side": "client", "server": "github"}, {"now": 3})
-    for state, holds in (("running", 1), ("failed", 0)):
-        yield Told(MCPServerState, {"server": "github", "state": state}, {"holds": holds})
+    for server, state, holds in (("github", "running", 1), ("github", "failed", 0), ("files", "failed", 1)):
+        yield Told(MCPServerState, {"server": server, "state": state}, {"holds": holds})
     yield Told(CommandRun, {"command": "git", "outcome": "completed", "exit_code": "0"}, {"duration": 2}, 8)
     ran = {"command": "git", "outcome": "failed", "exit_code": "1"}
     yield Told(CommandRun, ran, {"duration": 1, "output_size": 500}, 2)
@@ -215,6 +223,8 @@ def work() -> Iterator[Told]:
     yield Told(EmbeddingBatch, {"status": "success"}, {"duration": 0.4, "documents": 10}, 11)
     yield Told(EmbeddingBatch, {"status": "error"}, {"duration": 0.1, "documents": 10})
     yield Told(RAGQuery, {"search_type": "vector", "status": "success"}, {"duration": 0.3, "results": 4}, 20)
+    yield Told(RAGQuery, {"search_type": "vector", "status": "success"}, {"duration": 0.2, "results": 0}, 2)
+    yield Told(RAGQuery, {"search_type": "vector", "status": "error"}, {"duration": 2})
     yield Told(RAGQuery, {"search_type": "hybrid", "status": "success"}, {"duration": 1.5, "results": 10}, 5)
     chats = {"system": "postgresql", "query": "list_chats", "table": "chats", "operation": "select"}
     yield Told(Query, chats | {"status": "success"}, {"duration": 0.02}, 60)
@@ -223,7 +233,9 @@ def work() -> Iterator[Told]:
     yield Told(EventLoop, {}, lags)
     yield Told(LoopQueues, {}, {"ready": 2, "executor_threads": 4, "executor_queue": 1})
     for generation in ("0", "2"):
-        yield Told(GarbageCollection, {"generation": generation}, {"duration": 0.004, "collected": 90}, 10)
+        yield Told(
+            GarbageCollection, {"generation": generation}, {"duration": 0.004, "collected": 90, "uncollectable": 1}, 10
+        )
     yield Told(Dropped, {"fact": "LLMCall", "reason": "invalid_value"}, times=2)
 
 

@@ -23,6 +23,10 @@ for document in documents():
             PANELS[str(asked)].append(asked)
 
 
+NEVER = {"no room", "no number"}
+"""Legends of what does not happen under this load."""
+
+
 @pytest.mark.parametrize("panel", PANELS)
 async def test_every_query_of_a_panel_has_an_answer(world: World, panel: str) -> None:
     for asked in PANELS[panel]:
@@ -31,6 +35,9 @@ async def test_every_query_of_a_panel_has_an_answer(world: World, panel: str) ->
         assert any(map(math.isfinite, answer.values())), f"nothing but NaN and Inf: {asked.promql}"
         for label in asked.labels:
             assert any(dict(series).get(label) for series in answer), f"no {label!r} for the legend: {asked.promql}"
+    for legend in {asked.legend for asked in PANELS[panel]} - NEVER:
+        values = [value for asked in PANELS[panel] if asked.legend == legend for value in world.answers[asked].values()]
+        assert any(values), f"never anything but 0: {legend}"
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda document: document.name)

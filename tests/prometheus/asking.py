@@ -1,8 +1,11 @@
-"""Asking one job: the dialects of several systems have families of the same names."""
+"""Asking one job: the dialects of several systems have families of the same names; and what quantiles must say."""
 
+import math
 import re
+from collections.abc import Mapping
 
 from tallygate.dialects import DIALECTS
+from tallygate.dialects.families import Histogram
 
 
 def samples(dialect: str) -> set[str]:
@@ -22,3 +25,17 @@ def of_job(query: str, job: str) -> str:
         return f'{name}{{job="{job}",' if brace else f'{name}{{job="{job}"}}'
 
     return re.sub(r"\b([a-z_0-9]+)\b(\{)?", told, query)
+
+
+def quantile(share: float, job: str, family: str, observed: Mapping[float, int]) -> float:
+    """What histogram_quantile says of these values: straight lines inside the buckets."""
+    (histogram,) = [each for each in DIALECTS[job] if each.name == family and isinstance(each, Histogram)]
+    bounds = [float(bound) for bound in histogram.bounds]
+    rank, below, lower = share * sum(observed.values()), 0, -math.inf
+    for upper in bounds:
+        inside = sum(count for value, count in observed.items() if lower < value <= upper)
+        if inside and below + inside >= rank:
+            start = max(lower, 0.0)
+            return start + (upper - start) * (rank - below) / inside
+        below, lower = below + inside, upper
+    return bounds[-1]

@@ -115,7 +115,7 @@ def happen(tally: Tally, what: Iterable[Told] | None = None) -> None:
             if measure.kind is Kind.GAUGE and measure.name in told.measures:
                 row.set(index, told.measures[measure.name])
         counted = [measure.name for measure in schema.measures if measure.kind is not Kind.GAUGE]
-        if counted or not schema.measures:
+        if counted or not schema.measures or told.times > 1:  # gauges alone are no record
             for _ in range(told.times):
                 row.record(*[told.measures.get(name) for name in counted])
 

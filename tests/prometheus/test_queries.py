@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tallygate.dialects import DIALECTS
-from tallygate.dialects.families import Histogram
 from tallygate.exposition.listener import start_metrics_server
 from tallygate.tally import Tally
 from tests.prometheus import known
-from tests.prometheus.asking import of_job
+from tests.prometheus.asking import of_job, quantile
 from tests.prometheus.server import Job, Prometheus, prometheus
 
 pytestmark = pytest.mark.xdist_group("queries")
@@ -60,19 +58,6 @@ def asked() -> list[Asked]:
             assert query.endswith("`"), line
             found.append(Asked(job, what, documented, query.strip("`")))
     return found
-
-
-def quantile(share: float, job: str, family: str, observed: Mapping[float, int]) -> float:
-    """What histogram_quantile says of these values: straight lines inside the buckets."""
-    (histogram,) = [each for each in DIALECTS[job] if each.name == family and isinstance(each, Histogram)]
-    bounds = [float(bound) for bound in histogram.bounds]
-    rank, below, lower = share * sum(observed.values()), 0, 0.0
-    for upper in bounds:
-        inside = sum(count for value, count in observed.items() if lower < value <= upper)
-        if inside and below + inside >= rank:
-            return lower + (upper - lower) * (rank - below) / inside
-        below, lower = below + inside, upper
-    return bounds[-1]
 
 
 def latency(share: float, observed: Mapping[float, int]) -> float:
