@@ -38,6 +38,9 @@ WRITTEN = {
     ' - sum(rate(tallygate_llm_call_duration_seconds_bucket{le=~"2[.]5(?:[.]0)?"}[5m]))': DURATION.beyond("2.5"),
     "avg_over_time(job:calls:rate5m[1h]) > 1234567": RECORDED.average("1h").above(1234567),
     "sum_over_time(job:calls:rate5m[1d:5m]) + job:calls:rate5m": RECORDED.total("1d", "5m") + RECORDED.now,
+    "avg_over_time(job:calls:rate5m[1d] offset 5m) / job:calls:rate5m offset 1d": (
+        RECORDED.ago("5m").average("1d") / RECORDED.ago("1d").now
+    ),
     "predict_linear(job:calls:rate5m[1h], 600)": RECORDED.foreseen("1h", 600),
 }
 

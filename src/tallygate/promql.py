@@ -195,23 +195,32 @@ class Recorded:
 
     name: str
     labels: frozenset[str]
+    offset: str = ""
+
+    def ago(self, offset: str) -> Recorded:
+        """As it was so long ago."""
+        return replace(self, offset=offset)
 
     @property
     def now(self) -> Query:
         """The values as they were written last."""
-        return Query(self.name, self.labels)
+        return Query(f"{self.name}{self._ago}", self.labels)
 
     def average(self, window: str) -> Query:
         """The mean of what was written in this time."""
-        return Query(f"avg_over_time({self.name}[{window}])", self.labels)
+        return Query(f"avg_over_time({self.name}[{window}]{self._ago})", self.labels)
 
     def total(self, window: str, step: str) -> Query:
         """The sum of what was true at each step of this time."""
-        return Query(f"sum_over_time({self.name}[{window}:{step}])", self.labels)
+        return Query(f"sum_over_time({self.name}[{window}:{step}]{self._ago})", self.labels)
 
     def foreseen(self, window: str, seconds: Number) -> Query:
         """What it will be in so many seconds if it goes on as in this time."""
-        return Query(f"predict_linear({self.name}[{window}], {seconds:g})", self.labels)
+        return Query(f"predict_linear({self.name}[{window}]{self._ago}, {seconds:g})", self.labels)
+
+    @property
+    def _ago(self) -> str:
+        return f" offset {self.offset}" if self.offset else ""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from tallygate.promql import Query, Selector, Vocabulary
+from tallygate.promql import Query, Recorded, Selector, Vocabulary
 from tallygate.rules.targets import Targets
 
 DURATION = re.compile(r"(\d+)([smhd])")
@@ -46,15 +46,15 @@ class Given:
         share = part.rate(window).sum(*by) / whole.rate(window).sum(*by)
         return share.above(limit).and_(whole.increase(window).sum(*by).above(least))
 
-    def spike(self, factor: float, counter: Selector, *by: str, window: str, least: float) -> Query:
-        """Where a counter grows faster than so many times its mean of the day before.
+    def spike(self, factor: float, rate: Recorded, *, window: str, least: float) -> Query:
+        """Where a recorded rate is more than so many times its mean of the day before.
 
         Silent until it has a day of history, and where less than ``least`` was counted in the window.
         """
-        window, day = self.span(window), self.span("1d")
-        usual = counter.ago(window).rate(day).sum(*by)
-        enough = counter.increase(window).sum(*by).above(least)
-        return (counter.rate(window).sum(*by) / usual).above(factor).and_(enough).and_(counter.ago(day).now.sum(*by))
+        window_, day = self.span(window), self.span("1d")
+        now, usual = rate.average(window_), rate.ago(window_).average(day)
+        enough = (now * self.seconds(window)).above(least)
+        return (now / usual).above(factor).and_(enough).and_(rate.ago(day).now)
 
 
 def seconds_of(duration: str) -> float:

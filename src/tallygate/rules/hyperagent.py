@@ -9,6 +9,7 @@ from tallygate.rules.model import Alert, Group
 def groups(given: Given) -> tuple[Group, ...]:
     """As its document names them."""
     five, spend = given.span("5m"), given.targets.spend_per_hour
+    latency = given("llm_latency_ms")
     return (
         Group(
             "llm_alerts",
@@ -31,7 +32,7 @@ def groups(given: Given) -> tuple[Group, ...]:
                 ),
                 Alert(
                     "HighLLMLatency",
-                    given("llm_latency_ms").quantile(0.99, window=five).above(5000),
+                    latency.quantile(0.99, window=five).above(5000).and_(latency.increase(five).sum().above(5)),
                     "warning",
                     "High LLM latency (P99 > 5s)",
                     "P99 latency is {{ $value | humanize }} ms.",

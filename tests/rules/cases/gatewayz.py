@@ -234,7 +234,7 @@ CASES = (
         gatewayz("http_requests_total", then(1, 6), **CHAT, status_code="500", status_class="5xx"),
         {},
         "More requests fail than usual",
-        "5.703 times as many requests fail as in the mean of the day before.",
+        "5.704 times as many requests fail as in the mean of the day before.",
         {
             "4.5 times as many": gatewayz("http_requests_total", then(2, 9), **CHAT, status_class="5xx"),
             "of few": gatewayz("http_requests_total", then(0.1, 2), **CHAT, status_class="5xx"),

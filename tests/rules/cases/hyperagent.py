@@ -51,7 +51,10 @@ CASES = (
         {},
         "High LLM latency (P99 > 5s)",
         "P99 latency is 8.333k ms.",
-        {"one in two hundred": hyperagent.histogram("llm_latency_ms", {400: 199, 8000: 1}, **CHAT)},
+        {
+            "one in two hundred": hyperagent.histogram("llm_latency_ms", {400: 199, 8000: 1}, **CHAT),
+            "four in five minutes": hyperagent.histogram("llm_latency_ms", {8000: 0.8}, **CHAT),
+        },
     ),
     Case(
         "LLMRateLimited",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tallygate.promql import Query
 from tallygate.rules.given import Given
-from tallygate.rules.model import Alert, Group
+from tallygate.rules.model import Alert, Group, Recording
 
 
 def groups(given: Given) -> tuple[Group, ...]:
@@ -79,10 +79,12 @@ def _rate_limits(given: Given) -> Iterator[Alert]:
     )
 
 
-def _business(given: Given) -> Iterator[Alert]:
+def _business(given: Given) -> Iterator[Alert | Recording]:
+    credits = Recording("gatewayz:credits_used:rate5m", given("credits_used_total").rate().sum())
+    yield credits
     yield Alert(
         "CreditCostSpike",
-        given.spike(2, given("credits_used_total"), window="15m", least=10),
+        given.spike(2, credits.series, window="15m", least=10),
         "warning",
         "More credits are used than usual",
         "{{ $value | humanize }} times as many credits are used as in the mean of the day before.",

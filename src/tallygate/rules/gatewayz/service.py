@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tallygate.rules.given import Given
-from tallygate.rules.model import Alert, Group
+from tallygate.rules.model import Alert, Group, Recording
 
 MODEL = ("provider", "model")
 
@@ -20,7 +20,7 @@ def groups(given: Given) -> tuple[Group, ...]:
     )
 
 
-def _models(given: Given) -> Iterator[Alert]:
+def _models(given: Given) -> Iterator[Alert | Recording]:
     requests, duration = given("model_inference_requests_total"), given("model_inference_duration_seconds")
     enough = duration.increase().sum(*MODEL).above(20)
     yield Alert(
@@ -57,9 +57,11 @@ def _models(given: Given) -> Iterator[Alert]:
         "No model is asked any more",
         "There was no request to a model in the last 15 minutes; in the six hours before there were some.",
     )
+    tokens = Recording("gatewayz:tokens_used:rate5m", given("tokens_used_total").rate().sum())
+    yield tokens
     yield Alert(
         "TokenUsageSpike",
-        given.spike(2, given("tokens_used_total"), window="10m", least=10_000),
+        given.spike(2, tokens.series, window="10m", least=10_000),
         "warning",
         "More tokens are used than usual",
         "{{ $value | humanize }} times as many tokens are used as in the mean of the day before.",
@@ -140,11 +142,14 @@ def _http(given: Given) -> Iterator[Alert]:
     )
 
 
-def _anomalies(given: Given) -> Iterator[Alert]:
+def _anomalies(given: Given) -> Iterator[Alert | Recording]:
     requests = given("http_requests_total")
+    every = Recording("gatewayz:http_requests:rate5m", requests.rate().sum())
+    failed = Recording("gatewayz:http_requests_failed:rate5m", requests.where(status_class="5xx").rate().sum())
+    yield from (every, failed)
     yield Alert(
         "TrafficAnomalyDetected",
-        given.spike(3, requests, window="5m", least=100),
+        given.spike(3, every.series, window="5m", least=100),
         "warning",
         "More requests come than usual",
         "{{ $value | humanize }} times as many requests come as in the mean of the day before.",
@@ -152,7 +157,7 @@ def _anomalies(given: Given) -> Iterator[Alert]:
     )
     yield Alert(
         "UnusualErrorPattern",
-        given.spike(5, requests.where(status_class="5xx"), window="5m", least=20),
+        given.spike(5, failed.series, window="5m", least=20),
         "critical",
         "More requests fail than usual",
         "{{ $value | humanize }} times as many requests fail as in the mean of the day before.",
