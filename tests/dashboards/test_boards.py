@@ -36,6 +36,7 @@ UIDS = {
 }
 """Never to be changed: bookmarks, links and updates go by them."""
 WINDOW = re.compile(r"\[([^\]]+)\](?=\))")
+SELECTED = re.compile(r"\{([^{}]*)\}")
 VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
 SAID = {
     "5m": "five minutes",
@@ -185,6 +186,15 @@ def test_windows_fit_the_scrapes_or_are_said(board: Json) -> None:
                 told = f"{panel['title']} {panel['description']}"
                 assert window in SAID, expression
                 assert re.search(SAID[window], told, re.IGNORECASE), f"{panel['title']}: {window}"
+
+
+@each_board
+def test_the_sides_of_a_ratio_are_narrowed_alike(board: Json) -> None:
+    """Else choosing a model would divide what all models did by what one did."""
+    for panel, expression in expressions(board):
+        if " / " in expression:
+            narrowed = {frozenset(re.findall(r'(\w+)=~"\$', matchers)) for matchers in SELECTED.findall(expression)}
+            assert len(narrowed) <= 1, f"{panel['title']}: {expression}"
 
 
 @each_board

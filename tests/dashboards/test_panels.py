@@ -135,7 +135,11 @@ def test_a_second_unit_has_the_axis_on_the_right() -> None:
     assert as_json(panel)["fieldConfig"]["overrides"] == [
         {
             "matcher": {"id": "byRegexp", "options": "/^age/"},
-            "properties": [{"id": "custom.axisPlacement", "value": "right"}, {"id": "unit", "value": "s"}],
+            "properties": [
+                {"id": "custom.axisPlacement", "value": "right"},
+                {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [6, 4]}},
+                {"id": "unit", "value": "s"},
+            ],
         }
     ]
 

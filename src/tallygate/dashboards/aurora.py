@@ -10,9 +10,8 @@ ask = vocabulary("aurora", "provider", "model", "endpoint")
 requests, duration = ask("aurora_requests_total"), ask("aurora_request_duration_seconds")
 failed = requests.where(status_type="error").rate()
 in_flight = ask("aurora_requests_in_flight").now
-phases = vocabulary("aurora")(
-    "aurora_gateway_phase_duration_seconds"
-)  # its endpoint is the caller's, not the provider's
+# The endpoint of a phase is the path of the request to the gateway, not that of the provider.
+phases = vocabulary("aurora")("aurora_gateway_phase_duration_seconds")
 
 NOW = Row(
     "Now",

@@ -76,6 +76,7 @@ Shown = Query | tuple[str, Query]
 Steps = Mapping[float, str]
 """From which value on which color; below the first one it is green, or what ``BELOW`` says."""
 BELOW = float("-inf")
+DASHED = {"fill": "dash", "dash": [6, 4]}
 
 PER_SECOND, TOKENS, TOKENS_PER_SECOND = "cps", "si:tok", "si:tok/s"
 """Units: of events, of tokens, and of tokens over time."""
@@ -96,16 +97,13 @@ def timeseries(
     width: int = 12,
     height: int = 8,
 ) -> Panel:
-    """Lines over time. ``right``: units of the queries, by legend, that have the axis on the right."""
-    legend = (
-        build_common.VizLegendOptions()
-        .show_legend(True)
-        .display_mode(LegendDisplayMode.TABLE)
-        .placement(LegendPlacement.BOTTOM)
-        .calcs(["mean", "max", "lastNotNull"])
-        .sort_by("Max")
-        .sort_desc(True)
-    )
+    """Lines over time. ``right``: units of the queries, by legend, that are dashed and have the axis on the right."""
+    legend = build_common.VizLegendOptions().show_legend(True).placement(LegendPlacement.BOTTOM)
+    if width < 12:
+        legend.display_mode(LegendDisplayMode.LIST)
+    else:
+        legend.display_mode(LegendDisplayMode.TABLE).calcs(["mean", "max", "lastNotNull"])
+        legend.sort_by("Max").sort_desc(True)
     builder = (
         build_timeseries.Panel()
         .legend(legend)
@@ -125,7 +123,11 @@ def timeseries(
     config.defaults.max_val = max
     for name, its_unit in (right or {}).items():
         config.overrides.append(
-            _override(name, {"custom.axisPlacement": AxisPlacement.RIGHT, "unit": its_unit}, options="byRegexp")
+            _override(
+                name,
+                {"custom.axisPlacement": AxisPlacement.RIGHT, "custom.lineStyle": DASHED, "unit": its_unit},
+                "byRegexp",
+            )
         )
     return panel
 

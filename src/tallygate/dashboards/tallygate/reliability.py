@@ -32,7 +32,8 @@ whole = duration.where(stream="false")
 first_token = ask("tallygate_llm_time_to_first_token_seconds")
 speed = ask("tallygate_llm_output_tokens_per_second")
 overhead = ask("tallygate_gateway_overhead_seconds")
-attempts = ask("tallygate_upstream_attempts_total")
+of_providers = vocabulary("tallygate", "provider")  # what has no model and no route is compared with all of them
+of_models = vocabulary("tallygate", "provider", "model")
 cost, tokens = ask("tallygate_llm_cost_usd_total"), ask("tallygate_llm_tokens_total").like(type="input|output")
 LEFT = {BELOW: "red", 0.1: "orange", 0.5: "green"}
 
@@ -141,7 +142,7 @@ PROVIDERS = Row(
     (
         table(
             "Providers compared",
-            "Over the time that is shown. Failed counts the provider's own faults.",
+            "Over the time that is shown. Failed counts the provider's own faults; 429 counts all routes.",
             "A provider that is slower, dearer and fails more: give its models another deployment, or another order.",
             ("Calls", calls.increase("$__range").sum("provider")),
             (
@@ -163,7 +164,7 @@ PROVIDERS = Row(
                     tokens.increase("$__range").sum("provider")
                 ),
             ),
-            ("Slow down (429)", ask("tallygate_llm_rate_limit_events_total").increase("$__range").sum("provider")),
+            ("429", ask("tallygate_llm_rate_limit_events_total").increase("$__range").sum("provider")),
             units=[
                 units.Short,
                 units.PercentUnit,
@@ -205,7 +206,7 @@ PROVIDERS = Row(
         ),
         timeseries(
             "Time to first token against output speed, by provider",
-            "Time to first token on the left, tokens per second on the right (dots), both the median.",
+            "Time to first token on the left, tokens per second on the right (dashed), both the median.",
             "First token climbs and speed holds: the queue before the model. Speed falls: the model itself is full.",
             ("first token {{provider}}", first_token.quantile(0.5, "provider")),
             ("speed {{provider}}", speed.quantile(0.5, "provider")),
@@ -232,7 +233,10 @@ PROVIDERS = Row(
             "Attempts per call",
             "Requests on the wire for each call: 1 without retries and fallbacks.",
             "Above 1.1 the provider is sick, though callers may not see it yet.",
-            attempts.rate().sum().share_of(calls.rate().sum()),
+            of_models("tallygate_upstream_attempts_total")
+            .rate()
+            .sum()
+            .share_of(of_models("tallygate_llm_calls_total").rate().sum()),
             unit="suffix:x",
             thresholds={1.1: "red"},
         ),
@@ -254,7 +258,9 @@ GATEWAY = Row(
             "Gateway's share of the time of calls",
             "Overhead as a share of the duration of calls.",
             "Percent and more: the gateway is slower than it should be, or answers come from its cache.",
-            overhead.rate(part="sum").sum("provider").share_of(duration.rate(part="sum").sum("provider")),
+            overhead.rate(part="sum")
+            .sum("provider")
+            .share_of(of_providers("tallygate_llm_call_duration_seconds").rate(part="sum").sum("provider")),
             unit=units.PercentUnit,
             thresholds={0.05: "red"},
         ),
