@@ -86,6 +86,13 @@ CASES: list[tuple[str, str, int, dict[str, str], dict[str, float]]] = [
     ("Forecast for the month", "", THIRD_OF_FEBRUARY, {"__range": "60h"}, {"": 28 * 24 * 90}),
     ("Forecast for the month", "", 10 * DAY, {"__range": "10d"}, {"": 31 * 24 * 90}),
     ("Of the month's budget", "", THIRD_OF_FEBRUARY, {"__range": "60h"}, {"": 28 * 24 * 90 / 1000}),
+    (
+        "Forecast for the month by $owner",
+        "",
+        THIRD_OF_FEBRUARY,
+        {"__range": "60h"},
+        {'{team="search"}': 28 * 24 * 60, '{team="support"}': 28 * 24 * 30},
+    ),
     ("Spend per hour by $owner", "", SIX, {}, {'{team="search"}': 60, '{team="support"}': 30}),
     ("Today by $owner", "", SIX, {"__range": "6h"}, {'{team="search"}': 360, '{team="support"}': 180}),
     (

@@ -96,7 +96,6 @@ SPEND = Row(
             cost.rate().sum(OWNER) * 3600,
             unit=units.Dollars,
             stacked=True,
-            width=16,
         ),
         bars(
             "Today by $owner",
@@ -105,6 +104,16 @@ SPEND = Row(
             cost.increase("$__range").sum(OWNER).top(10),
             unit=units.Dollars,
             time_from=TODAY,
+            width=6,
+        ),
+        bars(
+            "Forecast for the month by $owner",
+            "Spent since the first of the month and, until the next one, the pace of the last day; the ten largest.",
+            "Talk about next month's budget with the first ones now.",
+            month_forecast(OWNER).top(10),
+            unit=units.Dollars,
+            time_from=THIS_MONTH,
+            width=6,
         ),
         table(
             "Spend by $owner",
