@@ -44,9 +44,9 @@ def seconds(number: float | None, top: float = math.inf) -> str:
         return UNKNOWN
     if math.isinf(number):
         return f">{seconds(top)}" if math.isfinite(top) else UNKNOWN
-    if number < 0.0009995:
+    if 0 < number < 0.0009995:
         return f"{number * 1e6:.0f} us"
-    if number < 0.9995:
+    if 0 < number < 0.9995:
         return f"{_digits(number * 1e3)} ms"
     return f"{_digits(number)} s" if number < 600 else f"{_digits(number / 60)} min"
 
