@@ -131,6 +131,13 @@ class Prometheus:
             assert time.monotonic() < deadline, f"not scraped since {moment}: {began}"
             await asyncio.sleep(POLL)
 
+    async def until(self, promql: str) -> None:
+        """Wait until a query has an answer."""
+        deadline = time.monotonic() + PATIENCE
+        while not await self.query(promql):
+            assert time.monotonic() < deadline, f"no answer: {promql}"
+            await asyncio.sleep(POLL)
+
     async def scrapes(self, job: str) -> int:
         """How often this job was scraped."""
         found = await self.by("job", f'count_over_time(up{{job="{job}"}}[1h])')

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tallygate.declare import CustomLabels, Label
 from tallygate.dialects import DIALECTS
-from tallygate.dialects.families import Histogram
+from tallygate.dialects.families import Histogram, Split
 from tallygate.promql import Query, QueryError
 from tallygate.rules import RULES, RUNBOOKS, Alert, Recording, RuleError, Targets, groups_of, rules_file
 from tests.rules.promtool import promtool
@@ -185,3 +186,34 @@ def test_recording_rules_are_named_by_level_metric_and_operation() -> None:
         if isinstance(rule, Recording):
             assert re.fullmatch(rf"(job:tallygate|gatewayz:)[a-z_]+:{operation}", rule.name)
             assert rule.query.labels == ({"job"} if rule.name.startswith("job:") else set())
+
+
+def values_of(dialect: str, sample: str, label: str) -> set[str] | None:
+    """What a label can be; None where that is not known beforehand."""
+    for family in DIALECTS[dialect]:
+        if sample not in (family.name, *(f"{family.name}_{part}" for part in ("bucket", "sum", "count"))):
+            continue
+        if isinstance(family.value, Split) and label == family.value.label:
+            return {word for word, _ in family.value.parts}
+        for item in family.labels:
+            if isinstance(item, CustomLabels) or item.name != label:
+                continue
+            shown = item if isinstance(item, Label) else Label(item)
+            return {shown(value) for value in shown.dimension.values} if shown.dimension.values else None
+    return None
+
+
+def test_values_that_are_asked_for_exist() -> None:
+    """A label whose values are known is never asked for another, which would be an alert that never fires."""
+    seen = set()
+    for dialect in RULES:
+        for rule in (rule for group in groups_of(dialect, ALL) for rule in group.rules):
+            for sample, matchers in re.findall(r"([a-z_]\w*)\{([^}]*)\}", str(rule.query)):
+                for label, pattern in re.findall(r'(\w+)(?:=~|!=|!~|=)"([^"]*)"', matchers):
+                    known = values_of(dialect, sample, label)
+                    if known is None:
+                        continue
+                    for one in pattern.split("|"):
+                        assert any(re.fullmatch(one, value) for value in known), f"{rule.name}: {label}={one}"
+                        seen.add((sample, label, one))
+    assert len(seen) > 20
