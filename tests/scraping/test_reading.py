@@ -171,6 +171,7 @@ def test_labels_of_one_dimension_are_taken_together() -> None:
     assert values_of((hue, shade), {"hue": "red", "shade": "light"}) == {color: Value("red", frozenset({"red"}))}
     assert values_of((hue,), {"hue": "red"})[color].may_be == {"red", "dark red"}
     assert values_of((hue,), {"hue": "green"})[color].may_be == {"green"}
+    assert values_of((hue, shade), {"shade": "dark"})[color] == Value("dark", frozenset({"dark red"}))
 
 
 def test_open_vocabularies_keep_the_words_of_the_page() -> None:

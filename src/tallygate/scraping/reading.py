@@ -173,11 +173,12 @@ def _shape(family: Family) -> type[Family]:
 def values_of(labels: Sequence[Label], told: Mapping[str, str]) -> dict[Dimension, Value]:
     """What labels tell of dimensions; of one that has several labels, all together, in the words of what tells most."""
     values: dict[Dimension, Value] = {}
-    for label in labels:
-        now, before = (
-            Value(told.get(label.name, ""), _behind(label, told.get(label.name, ""))),
-            values.get(label.dimension),
-        )
+    for label in sorted(labels, key=lambda each: each.name not in told):
+        before = values.get(label.dimension)
+        if label.name not in told and before is not None:
+            continue
+        shown = told.get(label.name, "")
+        now = Value(shown, _behind(label, shown))
         if before is not None:
             word = min(before, now, key=lambda value: len(value.may_be)).shown
             now = Value(word, before.may_be & now.may_be or now.may_be)
