@@ -30,7 +30,7 @@ BOARDS: Mapping[str, Callable[[str], tuple[Board, ...]]] = {
     "tallygate": lambda postgres_provider: (
         GENAI,
         MCP,
-        application((postgresql(postgres_provider),)),
+        application(postgresql(postgres_provider)),
         RAG,
         COST_AND_RELIABILITY,
     ),

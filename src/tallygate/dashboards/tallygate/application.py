@@ -1,5 +1,7 @@
 """Application Metrics: HTTP, the runtime, tasks, databases, caches, and what the measuring itself costs."""
 
+from dataclasses import replace
+
 from grafana_foundation_sdk.models import units
 
 from tallygate.dashboards.board import Board, Row
@@ -377,13 +379,13 @@ DATABASE = Row(
 )
 
 
-def application(postgresql: tuple[Row, ...]) -> Board:
-    """The board, with rows about the PostgreSQL server itself."""
+def application(postgresql: Row) -> Board:
+    """The board, with a row about the PostgreSQL server itself, closed: not everybody has one, and its exporter."""
     return Board(
         uid="tallygate-application",
         title="Application Metrics",
         help="The program around the models: HTTP, event loops, memory, tasks, databases, caches, and the ledger.",
         dialect="tallygate",
         variables=(*sources(), *chained(ask("tallygate_workers"), "instance")),
-        rows=(NOW, HTTP, RUNTIME, TASKS, DATABASE, *postgresql, CACHES, OWN_HEALTH),
+        rows=(NOW, HTTP, RUNTIME, TASKS, DATABASE, replace(postgresql, collapsed=True), CACHES, OWN_HEALTH),
     )
