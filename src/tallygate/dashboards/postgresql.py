@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Panel
+from grafana_foundation_sdk.models.prometheus import Dataquery
 
 from tallygate.dashboards.board import Row
 from tallygate.dashboards.exporters import AZURE, CLOUDSQL, DATABASE_CLOUDSQL, DATABASE_OTEL, EXPORTERS
@@ -23,10 +24,12 @@ class Figures:
     """What a provider tells, by the titles of the panels; what it does not tell has no panel.
 
     note: who tells it, and what has to be set up there.
+    step: how often there are new figures, where that is not with each scrape.
     """
 
     note: str
     lines: Mapping[str, Lines]
+    step: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,11 +157,12 @@ def _helm() -> Figures:
     database = "{{datname}}"
 
     def rate(what: str) -> Query:
-        return ask(f"pg_stat_database_{what}").rate().sum("datname")
+        shared = ""  # what is shared by all databases stands under no name
+        return ask(f"pg_stat_database_{what}").unlike(datname=shared).rate().sum("datname")
 
     most = ask("pg_settings_max_connections").now.max("instance")
     return Figures(
-        "From postgres_exporter.",
+        "From postgres_exporter, 0.13 or newer for the size of the write-ahead log.",
         {
             "Active Connections": (("{{instance}}", connections.sum("instance")),),
             "Max Connections": (("{{instance}}", most),),
@@ -266,6 +270,7 @@ def _cloudsql() -> Figures:
             "Deadlocks": ((database, rate("deadlock")),),
             "Temp Bytes Written": ((database, rate("temp_bytes_written")),),
         },
+        step="1m",
     )
 
 
@@ -303,6 +308,7 @@ def _azure() -> Figures:
             "Deadlocks": ((server, per_second("deadlocks_total_count")),),
             "Temp Bytes Written": ((server, per_second("temp_bytes_total_bytes")),),
         },
+        step="1m",
     )
 
 
@@ -324,8 +330,12 @@ def _panel(title: str, lines: Lines, figures: Figures) -> Panel:
     means = f"{shape.means} {figures.note}"
     match shape.kind:
         case "stat":
-            return stat(title, means, shape.when_bad, *lines, unit=shape.unit, thresholds=shape.thresholds, width=6)
+            panel = stat(title, means, shape.when_bad, *lines, unit=shape.unit, thresholds=shape.thresholds, width=6)
         case "gauge":
-            return gauge(title, means, shape.when_bad, *lines, unit=shape.unit, thresholds=shape.thresholds, width=6)
+            panel = gauge(title, means, shape.when_bad, *lines, unit=shape.unit, thresholds=shape.thresholds, width=6)
         case _:
-            return timeseries(title, means, shape.when_bad, *lines, unit=shape.unit, thresholds=shape.thresholds)
+            panel = timeseries(title, means, shape.when_bad, *lines, unit=shape.unit, thresholds=shape.thresholds)
+    for target in panel.targets or ():
+        if isinstance(target, Dataquery) and figures.step:
+            target.interval = figures.step  # of which Grafana makes $__rate_interval
+    return panel
