@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from tallygate.cli.commands import app
 from tallygate.cli.doctor import examine
 from tallygate.cli.top import once
 from tallygate.dialects import DIALECTS
@@ -317,13 +319,14 @@ async def test_the_local_gateway_is_found_by_its_configuration(tmp_path: Path) -
         (("top", "--config", "any.toml"), "the local gateway takes any free port; give the URL that its log tells"),
     ],
 )
-def test_wrong_usage(tmp_path: Path, arguments: tuple[str, ...], problem: str) -> None:
+def test_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], problem: str) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").write_text("")
     (tmp_path / "off.toml").write_text("[metrics]\nenabled = false\n")
     (tmp_path / "any.toml").write_text("[server]\nport = 0\n")
-    ended = tallygate(tmp_path, *arguments)
-    assert (ended.status, ended.out) == (2, "")
-    assert ended.err.startswith(problem)
+    ended = CliRunner().invoke(app, arguments)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(problem)
 
 
 def test_a_key_that_cannot_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
