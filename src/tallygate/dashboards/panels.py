@@ -16,6 +16,7 @@ Sizes are columns and rows of Grafana's grid, which is 24 columns wide.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping, Sequence
 
@@ -81,7 +82,9 @@ DASHED = {"fill": "dash", "dash": [6, 4]}
 PER_SECOND, TOKENS, TOKENS_PER_SECOND = "cps", "si:tok", "si:tok/s"
 """Units: of events, of tokens, and of tokens over time."""
 UNKNOWN = "Nothing measured"
-"""Said of quantiles and means of nothing, which are not 0."""
+NOT_COUNTED = re.compile(r"histogram_quantile\(|_sum\b|^(?:1 - |min\b|max\b)")
+"""Queries that have no value where there is nothing: what is counted is 0 then, a quantile, a mean, a minimum, or what
+is left of 1 is not."""
 
 
 def timeseries(
@@ -326,8 +329,7 @@ def _panel(
     ]
     defaults = _config(panel).defaults
     defaults.unit = unit
-    measured = any("histogram_quantile(" in query.text or "_sum" in query.text for _, query in pairs)
-    defaults.no_value = UNKNOWN if measured else "0"
+    defaults.no_value = UNKNOWN if any(NOT_COUNTED.search(query.text) for _, query in pairs) else "0"
     defaults.mappings = [
         SpecialValueMap(DashboardSpecialValueMapOptions(SpecialValueMatch.NULL_AND_NAN, ValueMappingResult("-")))
     ]
