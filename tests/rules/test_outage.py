@@ -19,8 +19,8 @@ from tests.prometheus.server import Job, Prometheus, prometheus
 
 pytestmark = pytest.mark.xdist_group("prometheus")
 
-SCALE = 1 / 60
-"""Minutes are seconds; all else is as the command exports it."""
+SCALE = 1 / 100
+"""Five minutes are three seconds; all else is as the command exports it."""
 RUNBOOKS = "https://runbooks.example"
 PAUSE = 0.05
 """Seconds between two calls."""

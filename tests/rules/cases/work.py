@@ -127,7 +127,7 @@ CASES = (
             "three looks a minute": looks((50, 50), (0, 3)),
         },
         at="1500m",
-        every="5m",
+        every="15m",
     ),
     Case(
         "TallygateDatabaseErrors",
