@@ -14,7 +14,7 @@ from tallygate.dialects import DIALECTS
 from tallygate.promql import SCRAPED, label_names
 from tallygate.rules import RULES, Alert, Recording, groups_of
 from tallygate.rules.reference import EVERY, reference
-from tests.docs.pages import ROOT
+from tests.docs.pages import FENCE, ROOT
 from tests.docs.test_accounts import shell
 from tests.docs.test_commands import of_page
 from tests.prometheus.asking import samples
@@ -108,6 +108,15 @@ def test_queries_are_promql(tmp_path: Path) -> None:
 def test_the_tables_are_those_of_the_rules() -> None:
     """They are made by ``python -m tallygate.rules.reference``."""
     assert PAGE.read_text().endswith(f"\n\n{reference()}")
+
+
+def test_every_recorded_series_is_told_of() -> None:
+    told = set(spans(FENCE.sub("", PAGE.read_text())))
+    windows = {"5m", "30m", "1h", "2h", "6h", "1d", "3d"}
+    for name in RECORDED:
+        base, _, operation = name.rpartition(":")
+        assert (name in told) or (f"{base}:ratio_rate1h" in told and operation.removeprefix("ratio_rate") in windows)
+    assert windows <= told
 
 
 def test_the_commands_write_what_they_say(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,14 @@ SECONDS = 120
 
 def promtool(*arguments: str | Path) -> tuple[int, str]:
     """Exit status, and all that it says."""
+    memory = {"TMPDIR": "/dev/shm"} if Path("/dev/shm").is_dir() else {}  # it has a database for each case
     done = subprocess.run(
-        ["promtool", *map(str, arguments)], capture_output=True, text=True, timeout=SECONDS, check=False
+        ["promtool", *map(str, arguments)],
+        env={**os.environ, **memory},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 
