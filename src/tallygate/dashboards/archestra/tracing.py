@@ -18,7 +18,8 @@ from tallygate.dashboards.variables import TEMPO
 
 def trace_id() -> VariableModel:
     """The trace that is looked at."""
-    return build.TextBoxVariable("traceId").label("Trace ID").description("the trace shown in the row Traces").build()
+    variable = build.TextBoxVariable("traceId").label("Trace ID").description("the trace shown in the row Traces")
+    return variable.default_value("").build()
 
 
 def trace_row(uid: str, traceql: str) -> Row:
