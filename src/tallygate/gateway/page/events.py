@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -16,6 +17,10 @@ RETRY: Final = b"retry: 2000\n\n"
 """Milliseconds until a page comes back whose connection ended."""
 SLOW_SECONDS: Final = 20.0
 """How long a viewer may take for one event; then it is dropped, and comes back for all figures."""
+
+
+TOLD_AT_ONCE: Final = 8
+"""Viewers that are told before anything else gets its turn."""
 
 
 class Events:
@@ -32,7 +37,8 @@ class Events:
         self._updates: dict[str, bytes] = {}
         self._whole: dict[str, tuple[int, bytes]] = {}
         self._number = 0
-        self._news = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+        """Viewers that know all there is."""
         self._closed = False
 
     @property
@@ -46,18 +52,28 @@ class Events:
 
     async def tick(self) -> None:
         """Tell everybody what is new."""
-        updates = {}
-        for range in [range for range, viewers in self._viewers.items() if viewers]:
-            figures = await self._source.figures(range)
-            updates[range] = _event(b"update", msgspec.json.encode(update_of(figures)))
-        self._updates = updates
+        ranges = [range for range, viewers in self._viewers.items() if viewers]
+        told = await asyncio.gather(*[self._source.figures(range) for range in ranges])
+        self._updates = {
+            range: _event(b"update", msgspec.json.encode(update_of(figures)))
+            for range, figures in zip(ranges, told, strict=True)
+        }
         self._number += 1
-        self._wake()
+        waiting = self._take_waiting()
+        try:
+            for number, viewer in enumerate(waiting, 1):
+                viewer.set_result(None)
+                if not number % TOLD_AT_ONCE:
+                    await asyncio.sleep(0)  # requests are served in between
+        finally:
+            for viewer in waiting:
+                viewer.set_result(None)
 
     def close(self) -> None:
         """End the answers of all viewers, in good order; they come back when there is a gateway again."""
         self._closed = True
-        self._wake()
+        for viewer in self._take_waiting():
+            viewer.set_result(None)
 
     async def figures(self, range: str) -> bytes:
         """All figures of a range as JSON, made once a tick."""
@@ -81,22 +97,25 @@ class Events:
         try:
             seen = -1
             while not self._closed and (ends is None or loop.time() < ends):
-                number, news = self._number, self._news
+                number = self._number
                 update = self._updates.get(range) if number == seen + 1 else None
                 data = update or _event(b"figures", await self.figures(range))
                 data = data if sent else RETRY + data
                 async with asyncio.timeout(SLOW_SECONDS):
                     await send({"type": "http.response.body", "body": data, "more_body": True})
                 sent, seen = sent + len(data), number
-                await news.wait()
+                if number == self._number and not self._closed:
+                    self._waiting.append(loop.create_future())
+                    await self._waiting[-1]
             await send({"type": "http.response.body", "body": b""})
         finally:
             self._viewers[range] -= 1
         return sent
 
-    def _wake(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _take_waiting(self) -> Iterator[asyncio.Future[None]]:
+        """Those who wait now and are still there when it is their turn; nobody waits any more then."""
+        waiting, self._waiting = self._waiting, []
+        return (viewer for viewer in waiting if not viewer.done())
 
 
 def _event(name: bytes, data: bytes) -> bytes:
