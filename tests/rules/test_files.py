@@ -73,7 +73,7 @@ def test_what_is_written() -> None:
     (down,) = (rule for rule in group["rules"] if rule["alert"] == "TallygateProviderDown")
     assert list(down.items()) == [
         ("alert", "TallygateProviderDown"),
-        ("expr", "max by (job, provider) (tallygate_provider_available) == 0"),
+        ("expr", "avg by (job, provider) (tallygate_provider_available) < 0.6"),
         ("for", "2m"),
         ("keep_firing_for", "5m"),
         ("labels", {"severity": "critical"}),
@@ -81,7 +81,8 @@ def test_what_is_written() -> None:
             "annotations",
             {
                 "summary": "Provider {{ $labels.provider }} is down",
-                "description": "No gateway of {{ $labels.job }} gets a good answer from {{ $labels.provider }}.",
+                "description": "{{ $value | humanizePercentage }} of the gateways of {{ $labels.job }} get good answers"
+                " from {{ $labels.provider }}.",
                 "runbook_url": f"{RUNBOOKS}/TallygateProviderDown.md",
             },
         ),
@@ -102,7 +103,7 @@ def test_a_scale_shortens_every_duration() -> None:
 
 def test_every_text_tells_the_value_or_that_there_is_none() -> None:
     """A number without a unit of its own is made readable; some alerts are about whether, not about how much."""
-    whether = {"TallygateProviderDown", "TallygateBreakerOpen", "TallygateAbsent", "CircuitBreakerOpen"}
+    whether = {"TallygateBreakerOpen", "TallygateAbsent", "CircuitBreakerOpen"}
     silent = {"NoInferenceRequests", "APIEndpointDown"}
     for dialect in RULES:
         for group in groups_of(dialect, ALL):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from tallygate.rules import RULES, rules_file
 from tallygate.simulator import Simulator
+from tests.docs.pages import ROOT
 from tests.gateway.apis import APIS
 from tests.gateway.running import Gateway, ask, gateway
 from tests.prometheus.alertmanager import Alert, alertmanager, webhook
@@ -63,6 +66,18 @@ def down(status: str) -> Callable[[Alert], bool]:
     return lambda alert: (alert["labels"]["alertname"], alert["status"]) == ("TallygateProviderDown", status)
 
 
+async def silenced(alertmanager: str) -> dict[str, str]:
+    """Matchers of the silence that comes of the command on the alert's page."""
+    page = (ROOT / "docs/runbooks/TallygateProviderDown.md").read_text()
+    (command,) = (line.strip("`") for line in page.splitlines() if line.startswith("`amtool"))
+    where = f"--alertmanager.url=http://{alertmanager}"
+    process = await asyncio.create_subprocess_exec(*shlex.split(command), where)
+    assert await process.wait() == 0
+    (silence,) = json.loads((await ask(f"http://{alertmanager}/api/v2/silences", method="GET")).body)
+    assert silence["status"]["state"] == "active"
+    return {matcher["name"]: matcher["value"] for matcher in silence["matchers"]}
+
+
 async def alerting(server: Prometheus) -> dict[str, str]:
     """States of the alerts that Prometheus has, by name."""
     return {alert["labels"]["alertname"]: alert["state"] for alert in (await server.api("alerts"))["alerts"]}
@@ -104,7 +119,7 @@ async def test_an_outage_is_told_and_taken_back(tmp_path: Path) -> None:
             }
             annotations = {
                 "summary": "Provider openai is down",
-                "description": "No gateway of tallygate gets a good answer from openai.",
+                "description": "0% of the gateways of tallygate get good answers from openai.",
                 "runbook_url": f"{RUNBOOKS}/TallygateProviderDown.md",
             }
             assert (fired["labels"], fired["annotations"]) == (labels, annotations)
@@ -113,4 +128,5 @@ async def test_an_outage_is_told_and_taken_back(tmp_path: Path) -> None:
                 taken_back = await hook.first(down("resolved"))
                 assert (taken_back["labels"], taken_back["annotations"]) == (labels, annotations)
                 assert taken_back["startsAt"] == fired["startsAt"]
+                assert await silenced(told) == {"alertname": "TallygateProviderDown", "provider": "openai"}
                 assert await rules_with_problems(server) == []

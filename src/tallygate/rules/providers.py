@@ -20,10 +20,12 @@ def groups(given: Given) -> tuple[Group, ...]:
             (
                 Alert(
                     "TallygateProviderDown",
-                    given("tallygate_provider_available").now.max(*PROVIDER).equal(0),
+                    # Half of them are enough: one that nobody calls, such as a stand-by, sees no failure.
+                    given("tallygate_provider_available").now.average(*PROVIDER).below(0.6),
                     "critical",
                     "Provider {{ $labels.provider }} is down",
-                    "No gateway of {{ $labels.job }} gets a good answer from {{ $labels.provider }}.",
+                    "{{ $value | humanizePercentage }} of the gateways of {{ $labels.job }} get good answers from"
+                    " {{ $labels.provider }}.",
                     wait="2m",
                     keep="5m",
                 ),

@@ -162,7 +162,10 @@ CASES = (
     ),
     Case(
         "CircuitBreakerOpen",
-        available("1x20 0x20", "1x40"),
+        together(
+            available("1x20 0x20", "1x40"),
+            gatewayz("provider_availability", "1x40", provider="provider-0", instance="gateway:4001"),
+        ),
         {"provider": "provider-0"},
         "Provider provider-0 is not available",
         "provider-0 gave no good answer several times in a row, which is what opens its circuit breakers.",

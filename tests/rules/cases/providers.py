@@ -9,7 +9,7 @@ OPENAI = {"job": "tallygate", "provider": "openai"}
 GPT = {**OPENAI, "model": "gpt-4o"}
 
 
-def available(values: str, elsewhere: str = "0x40") -> Series:
+def available(values: str, elsewhere: str) -> Series:
     """As two gateways see it."""
     return together(
         ours("tallygate_provider_available", values, provider="openai"),
@@ -38,13 +38,16 @@ def breaker(closed: str, open_: str, half_open: str = "0x40") -> Series:
 CASES = (
     Case(
         "TallygateProviderDown",
-        available("1x9 0x30"),
+        available("1x9 0x30", "1x40"),
         OPENAI,
         "Provider openai is down",
-        "No gateway of tallygate gets a good answer from openai.",
+        "50% of the gateways of tallygate get good answers from openai.",
         {
-            "for a minute only": available("1x28 0x10"),
-            "another gateway reaches it": available("0x40", "1x40"),
+            "for a minute only": available("1x28 0x10", "1x28 0x10"),
+            "two of three reach it": together(
+                available("0x40", "1x40"),
+                ours("tallygate_provider_available", "1x40", provider="openai", instance="gateway:4002"),
+            ),
         },
         severity="critical",
     ),
@@ -53,7 +56,7 @@ CASES = (
         available("0x25 1x14", "0x25 1x14"),
         OPENAI,
         "Provider openai is down",
-        "No gateway of tallygate gets a good answer from openai.",
+        "0% of the gateways of tallygate get good answers from openai.",
         {"back for six minutes": available("0x23 1x16", "0x23 1x16")},
         at="29m",
         severity="critical",

@@ -71,7 +71,7 @@ def _models(given: Given) -> Iterator[Alert | Recording]:
 
 def _providers(given: Given) -> Iterator[Alert]:
     failing = given("provider_error_rate").now.max("provider")
-    away = given("provider_availability").now.max("provider").equal(0)
+    away = given("provider_availability").now.min("provider").equal(0)
     yield Alert(
         "ProviderUnhealthy",
         failing.above(0.5),
