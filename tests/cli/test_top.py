@@ -266,7 +266,10 @@ def test_a_restart_between_the_pages() -> None:
         (reply(status="404 Not Found"), "404: no metrics here"),
         (reply(status="500 Oh"), "it answered with status 500"),
         (reply("<html>", content_type="text/html"), "this is no metrics page but text/html"),
-        (reply("a b\n"), "line 1: could not convert string to float: 'b', in 'a b'"),
+        (
+            reply("tallygate_llm_calls_total x\n"),
+            "line 1: could not convert string to float: 'x', in 'tallygate_llm_calls_total x'",
+        ),
         (
             reply("# TYPE up gauge\nup 1\n"),
             "this page has no metrics of a gateway, in none of the dialects; `tallygate doctor` says more",

@@ -31,6 +31,8 @@ CAFile = Annotated[
 Insecure = Annotated[bool, typer.Option("--insecure", help="Trust any certificate.")]
 Timeout = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, max=600, help="Time for a whole answer.")]
 
+INTERVAL = 5.0
+"""Seconds."""
 PACKAGES = {"prometheus_client", "rich", "textual"}
 
 
@@ -55,7 +57,7 @@ def top(
     interval: Annotated[
         float,
         typer.Option(metavar="SECONDS", min=0, max=3600, help="Between two pages; 0, once: all since the start."),
-    ] = 2.0,
+    ] = INTERVAL,
     key: Key = None,
     key_file: KeyFile = None,
     ca_file: CAFile = None,
@@ -82,7 +84,7 @@ def top(
     if once or json:
         sys.stdout.write(looking.once(found, interval, as_json=json))
     else:
-        looking.watch(found, interval or 2.0)
+        looking.watch(found, interval or INTERVAL)
 
 
 def doctor(

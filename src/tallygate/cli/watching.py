@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
 from tallygate.cli.screen import SORTS, Shown, screen
-from tallygate.scraping.figures import Scraped, figures
+from tallygate.scraping.figures import Figures, Scraped, figures
 from tallygate.scraping.scrape import ScrapeError
 
 INTERVALS = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0)
@@ -103,11 +103,9 @@ class Top(App[None]):
         while True:
             if not self.shown.paused:
                 try:
-                    page = await _in_thread(self._scrape)
+                    self._take(*await _in_thread(self._look))
                 except ScrapeError as problem:
                     self.shown = replace(self.shown, problem=str(problem), silent=self._silence())
-                else:
-                    self._take(page)
                 self._show()
                 self.answers += 1
                 async with self.asked:
@@ -116,8 +114,11 @@ class Top(App[None]):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), self.shown.interval)
 
-    def _take(self, page: Scraped) -> None:
-        now = figures(self._last, page)
+    def _look(self) -> tuple[Scraped, Figures]:
+        page = self._scrape()
+        return page, figures(self._last, page)
+
+    def _take(self, page: Scraped, now: Figures) -> None:
         note = self.shown.note
         if now.restarted:
             note = f"restarted before {time.strftime('%H:%M:%S', time.localtime(page.time))}"

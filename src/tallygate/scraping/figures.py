@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tallygate.declare import Dimension, Distribution
-from tallygate.facts import CacheLookup, DeploymentBreaker, LLMCall, LLMInFlight, ProviderHealth
+from tallygate.dialects import DIALECTS
+from tallygate.facts import CacheLookup, DeploymentBreaker, LLMCall, LLMInFlight, Process, ProviderHealth
 from tallygate.scraping.parsing import Page, grown
 from tallygate.scraping.reading import Reading, Spread, Wanted, Where
 
@@ -38,6 +39,21 @@ _LOOKUPS = (Wanted((CacheLookup.count, CacheLookup.more)),)
 _HITS = (Wanted(_LOOKUPS[0].terms, (Where(CacheLookup.result, lambda result: result == "hit"),)),)
 _MISSES = (Wanted(_LOOKUPS[0].terms, (Where(CacheLookup.result, lambda result: result == "miss"),)),)
 _OPEN = (Wanted((DeploymentBreaker.holds,), (Where(DeploymentBreaker.state, lambda state: state == "open"),)),)
+_READ = {
+    *(measure for wanted in (*_COUNTS, *_LOOKUPS, *_OPEN) for measure in wanted.terms),
+    *(LLMCall.input_tokens, LLMCall.uncached_input_tokens, LLMCall.output_tokens),
+    *(LLMCall.cache_read_tokens, LLMCall.cache_write_tokens, LLMCall.cost),
+    *(LLMCall.time_to_first_token, LLMCall.output_tokens_per_second),
+    *(LLMInFlight.now, ProviderHealth.available),
+}
+NAMES = frozenset(
+    family.base + suffix
+    for dialect in DIALECTS.values()
+    for family in dialect
+    if set(family.measures) & _READ or family.measures == (Process.start_time,)
+    for suffix in ("", "_total", "_bucket", "_count", "_sum")
+)
+"""Samples that figures are made of, in any dialect: a page has many more."""
 
 
 @dataclass(frozen=True)

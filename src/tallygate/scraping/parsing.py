@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -29,6 +30,10 @@ GROWING: Final = {
     "summary": ("_sum", "_count"),
 }
 """Which samples of a type only go up."""
+
+
+_NAME: Final = re.compile(r"[{\s]")
+"""What ends the name of a sample."""
 
 
 class PageError(ValueError):
@@ -81,13 +86,13 @@ def format_of(content_type: str) -> Format | None:
     return formats.get(media_type)
 
 
-def parse(body: bytes, format: Format, seconds: float = SECONDS) -> Page:
-    """Read a page. Raises PageError."""
+def parse(body: bytes, format: Format, seconds: float = SECONDS, only: Container[str] | None = None) -> Page:
+    """Read a page. Raises PageError. only: names of the samples to read; the families of others are known too."""
     try:
         text = body.decode()
     except UnicodeDecodeError as problem:
         raise PageError(body.count(b"\n", 0, problem.start) + 1, "is not UTF-8") from None
-    lines = _Lines(text, time.monotonic() + seconds)
+    lines = _Lines(text, time.monotonic() + seconds, only)
     parser = _parse_openmetrics if format == "openmetrics" else _parse_text
     try:
         return _page(format, parser(lines))  # type: ignore[arg-type]  # any lines will do
@@ -101,8 +106,8 @@ def parse(body: bytes, format: Format, seconds: float = SECONDS) -> Page:
 class _Lines:
     """The lines of a page, counted while they are read."""
 
-    def __init__(self, text: str, deadline: float) -> None:
-        self._text, self._deadline = text, deadline
+    def __init__(self, text: str, deadline: float, only: Container[str] | None) -> None:
+        self._text, self._deadline, self._only = text, deadline, only
         self.number = 0
         self.line = ""
         """The latest."""
@@ -114,7 +119,8 @@ class _Lines:
                 raise PageError(self.number, f"is longer than {LINE_LIMIT} characters")
             if self.number % 1000 == 0 and time.monotonic() > self._deadline:
                 raise PageError(self.number, "the page takes too long to read")
-            yield line
+            if self._only is None or line.startswith("#") or _NAME.split(line, 1)[0] in self._only:
+                yield line
 
 
 def _page(format: Format, metrics: Iterable[Metric]) -> Page:

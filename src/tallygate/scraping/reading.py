@@ -63,10 +63,6 @@ class Spread:
         """The last bound that is finite; infinite when none is."""
         return max((bound for bound in self.buckets if math.isfinite(bound)), default=math.inf)
 
-    def __add__(self, other: Spread) -> Spread:
-        bounds = {*self.buckets, *other.buckets}
-        return Spread({bound: self.buckets.get(bound, 0) + other.buckets.get(bound, 0) for bound in sorted(bounds)})
-
     def quantile(self, share: float) -> float | None:
         """As PromQL tells it; infinite where it lies above the last bound, None where there was nothing."""
         rank, below, low = share * self.count, 0.0, 0.0
@@ -113,6 +109,8 @@ class Source:
         self.terms = tuple(measure for measure, _ in part.expression.terms)
         self._labels = tuple(label for label in labels_of(family.labels) if not _is_lossy(label))
         self.dimensions = {label.dimension for label in self._labels}
+        self._known: dict[tuple[str, str], frozenset[str]] = {}
+        self._amounts: dict[bool, Sequence[tuple[Mapping[Dimension, Value], float]]] = {}
 
     def _series(self, suffix: str) -> Iterator[tuple[dict[str, str], float]]:
         """The labels of each sample, and its number; of samples of this part only."""
@@ -122,28 +120,30 @@ class Source:
             if math.isfinite(number) and (split is None or told.get(split) == self._part.word):
                 yield told, number
 
-    def amounts(self, number: bool) -> Iterator[tuple[Mapping[Dimension, Value], float]] | None:
-        """The measures' amounts, in their own unit, or how many facts had one; None where it does not tell."""
-        spreads = isinstance(self.family, Histogram | Summary)
-        if number and not spreads:
-            return None
-        if spreads:
-            suffix = "_count" if number else "_sum"
-        else:
+    def amounts(self, number: bool) -> Sequence[tuple[Mapping[Dimension, Value], float]]:
+        """The measures' amounts, in their own unit, or how many facts had one; of each series."""
+        if number not in self._amounts:
+            spreads = isinstance(self.family, Histogram | Summary)
             suffix = {Counter: "_total", Info: "_info"}.get(_shape(self.family), "")
-        factor = 1.0 if number else float(self.family.factor)
-        return ((values_of(self._labels, told), amount / factor) for told, amount in self._series(suffix))
+            if spreads:
+                suffix = "_count" if number else "_sum"
+            factor = 1.0 if number else float(self.family.factor)
+            found = () if number and not spreads else self._series(suffix)
+            self._amounts[number] = [
+                (values_of(self._labels, told, self._known), amount / factor) for told, amount in found
+            ]
+        return self._amounts[number]
 
-    def spreads(self) -> Iterator[tuple[Mapping[Dimension, Value], Spread]]:
-        """How a histogram's distribution spread, a series at a time."""
+    @cached_property
+    def buckets(self) -> Sequence[tuple[Mapping[Dimension, Value], Mapping[float, float]]]:
+        """How a histogram's distribution spread, in the measure's own unit; of each series."""
         factor = float(self.family.factor)
         found: dict[Labels, dict[float, float]] = {}
         for told, number in self._series("_bucket"):
             bound = _float(told.pop("le", ""))
             if bound is not None:
                 found.setdefault(tuple(told.items()), {})[bound / factor] = number
-        for labels, buckets in found.items():
-            yield values_of(self._labels, dict(labels)), Spread(buckets)
+        return [(values_of(self._labels, dict(labels), self._known), buckets) for labels, buckets in found.items()]
 
     def answers(self, where: Where) -> bool:
         """Whether it can be told which of its facts these are: by a label, or because it has no others."""
@@ -170,15 +170,24 @@ def _shape(family: Family) -> type[Family]:
     return next((shape for shape in (Counter, Info) if isinstance(family, shape)), Family)
 
 
-def values_of(labels: Sequence[Label], told: Mapping[str, str]) -> dict[Dimension, Value]:
-    """What labels tell of dimensions; of one that has several labels, all together, in the words of what tells most."""
+def values_of(
+    labels: Sequence[Label], told: Mapping[str, str], known: dict[tuple[str, str], frozenset[str]] | None = None
+) -> dict[Dimension, Value]:
+    """What labels tell of dimensions; of one that has several labels, all together, in the words of what tells most.
+
+    known: the values behind what these labels showed before, by label and word; added to.
+    """
+    known = {} if known is None else known
     values: dict[Dimension, Value] = {}
     for label in sorted(labels, key=lambda each: each.name not in told):
         before = values.get(label.dimension)
         if label.name not in told and before is not None:
             continue
         shown = told.get(label.name, "")
-        now = Value(shown, _behind(label, shown))
+        may_be = known.get((label.name, shown))
+        if may_be is None:
+            may_be = known[label.name, shown] = _behind(label, shown)
+        now = Value(shown, may_be)
         if before is not None:
             word = min(before, now, key=lambda value: len(value.may_be)).shown
             now = Value(word, before.may_be & now.may_be or now.may_be)
@@ -193,6 +202,8 @@ def _is_lossy(label: Label) -> bool:
 
 def _behind(label: Label, shown: str) -> frozenset[str]:
     """The values of a dimension that a label shows so."""
+    if not label.words:
+        return frozenset({shown})
     words = [known for known, _ in label.words if isinstance(known, Mapping)]
     possible = label.dimension.values or (*(words[0] if words else ()), shown)
     return frozenset(value for value in possible if label(value) == shown) or frozenset({shown})
@@ -226,8 +237,9 @@ class Reading:
         for one in wanted:
             # A part is no answer to how much there was in all; of failures it is better than none.
             for source in self._fitting(one.terms, one.where, by, whole=not one.where):
-                series = source.amounts(one.number)
-                found = None if series is None else _grouped(series, one.where, by)
+                if one.number and not isinstance(source.family, Histogram | Summary):
+                    continue
+                found = _grouped(source.amounts(one.number), one.where, by)
                 if found is not None:
                     return found
         return None
@@ -236,11 +248,12 @@ class Reading:
         """How a distribution spread, for each value of a dimension; None when that cannot be told."""
         for source in self._fitting((measure,), (), by, whole=False):
             if isinstance(source.family, Histogram):
-                found: dict[str, Spread] = {}
-                for values, spread in source.spreads():
-                    key = values[by].shown if by is not None else ""
-                    found[key] = found[key] + spread if key in found else spread
-                return found
+                found: dict[str, dict[float, float]] = {}
+                for values, buckets in source.buckets:
+                    sums = found.setdefault(values[by].shown if by is not None else "", {})
+                    for bound, number in buckets.items():
+                        sums[bound] = sums.get(bound, 0.0) + number
+                return {name: Spread(sums) for name, sums in found.items()}
         return None
 
     def _fitting(

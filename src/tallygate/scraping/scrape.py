@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from tallygate.scraping.address import Address
-from tallygate.scraping.fetching import Answer, Client, FetchError
-from tallygate.scraping.figures import Scraped
+from tallygate.scraping.fetching import Client, FetchError
+from tallygate.scraping.figures import NAMES, Scraped
 from tallygate.scraping.parsing import PageError, format_of, parse
 from tallygate.scraping.plain import plain
 
@@ -31,23 +31,18 @@ class ScrapeError(Exception):
 
 
 def scrape(client: Client, address: Address) -> Scraped:
-    """A page, read. Raises ScrapeError."""
+    """A page, and what of it figures are made of. Raises ScrapeError."""
     try:
         answer = client.get(address)
     except FetchError as problem:
         raise ScrapeError(f"{FAILURES[problem.stage]}: {plain(problem.reason)}") from problem
-    return read(answer)
-
-
-def read(answer: Answer) -> Scraped:
-    """The page of an answer. Raises ScrapeError."""
     if answer.status != 200:
         raise ScrapeError(REFUSALS.get(answer.status, f"it answered with status {answer.status}"))
     format = format_of(answer.content_type)
     if format is None:
         raise ScrapeError(f"this is no metrics page but {plain(answer.content_type) or 'without a Content-Type'}")
     try:
-        page = parse(answer.body, format)
+        page = parse(answer.body, format, only=NAMES)
     except PageError as problem:
         raise ScrapeError(plain(str(problem))) from problem
     return Scraped(page, answer.time, time.monotonic())
