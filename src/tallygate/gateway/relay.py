@@ -52,7 +52,7 @@ async def _pass_whole(parts: Parts, exchange: Exchange, reply: Reply, headers: H
             _read_no_further(parts, exchange, problem)
     if settles(parts, exchange):
         exchange.received = len(body)
-        _settle(parts, exchange, reply, stream=False)
+        await _settle(parts, exchange, reply, stream=False)
     await exchange.begin(reply.status, headers)
     await exchange.write(body, more=False)
 
@@ -86,7 +86,7 @@ async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: 
                         if meter.ends_with_body:
                             data, held = held, data
                         elif meter.complete:
-                            _settle(parts, exchange, reply, stream)
+                            await _settle(parts, exchange, reply, stream)
             if data:
                 await exchange.write(data, more=True)
             asked_at = perf_counter()
@@ -96,20 +96,27 @@ async def _pass_pieces(parts: Parts, exchange: Exchange, reply: Reply, headers: 
         if accounted:
             exchange.fail(problem.error_type)
             settle(parts, exchange)
+            await _written(parts)
         await exchange.write(rest, more=True)
         raise
     exchange.waited += perf_counter() - asked_at
     rest = held + _close(parts, exchange)
     if accounted:
-        _settle(parts, exchange, reply, stream)
+        await _settle(parts, exchange, reply, stream)
     await exchange.write(rest, more=False)
 
 
-def _settle(parts: Parts, exchange: Exchange, reply: Reply, stream: bool) -> None:
-    """The end of the reply was seen."""
+async def _settle(parts: Parts, exchange: Exchange, reply: Reply, stream: bool) -> None:
+    """The end of the reply was seen; returns when its account can no longer be lost."""
     if not exchange.settled:
         _judge(exchange, reply, stream)
         settle(parts, exchange)
+        await _written(parts)
+
+
+async def _written(parts: Parts) -> None:
+    if parts.usage is not None:
+        await parts.usage.written()
 
 
 def _close(parts: Parts, exchange: Exchange) -> bytes:

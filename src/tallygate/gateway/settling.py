@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tallygate.facts import LLMCall
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.parts import Parts
     from tallygate.gateway.usage.entry import Entry
-    from tallygate.gateway.usage.interface import UsageLedger
 
 
 def settles(parts: Parts, exchange: Exchange) -> bool:
@@ -21,7 +21,7 @@ def settles(parts: Parts, exchange: Exchange) -> bool:
 
 
 def settle(parts: Parts, exchange: Exchange) -> None:
-    """Once per request, before the client has the end of its answer: a finished call is then never lost.
+    """Once per request. The end of the answer must wait until it is ``written``: a finished call is then never lost.
 
     Called when a reply's end was seen, and again on every other way out, where it does nothing if it was done. From
     then on the outcome stands. Never waits and never raises: a request that is being cancelled settles too.
@@ -36,25 +36,14 @@ def settle(parts: Parts, exchange: Exchange) -> None:
         if entry is not None:
             tokens, cost = entry.tokens, entry.charged
             if usage is not None:
-                held = not _append(parts, usage, exchange, encode(entry), tokens, cost) and held
+                # In one transaction the entry joins the queue, and what was held on this machine is free.
+                usage.add(encode(entry), partial(gate.settle, exchange, tokens, cost) if held and gate else None)
+                held = False
                 _tell_credits(parts, exchange, entry)
     except Exception as problem:
         parts.tally.failed(LLMCall, problem)
     if held and gate is not None:
         gate.settle(exchange, tokens, cost)
-
-
-def _append(parts: Parts, usage: UsageLedger, exchange: Exchange, entry: bytes, tokens: int, cost: int) -> bool:
-    """In one transaction the entry joins the queue, and what was held on this machine is free; whether it went well."""
-    try:
-        with usage.write() as transaction:
-            usage.append(transaction, entry)
-            if exchange.admission is not None and parts.gate is not None:
-                parts.gate.settle(exchange, tokens, cost, transaction)
-    except Exception as problem:
-        usage.keep(entry, problem)
-        return False
-    return True
 
 
 def _tell_credits(parts: Parts, exchange: Exchange, entry: Entry) -> None:

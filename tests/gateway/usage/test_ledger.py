@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pytest
 import structlog
 
 from tallygate.gateway.database import Database, DatabaseAway
 from tallygate.gateway.settings.usage import UsageSettings
-from tallygate.gateway.state.environment import Environment, StateError
+from tallygate.gateway.state.environment import Environment, StateError, Transaction
 from tallygate.gateway.usage.entry import Entry, encode
 from tallygate.gateway.usage.ledger import Ledger
 from tallygate.gateway.usage.spool import Spool
@@ -42,8 +43,8 @@ async def opened(
 
 def take(ledger: Ledger, *entries: Entry) -> None:
     for entry in entries:
-        with ledger.write() as transaction:
-            ledger.append(transaction, encode(entry))
+        ledger.add(encode(entry))
+        ledger._write_added()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -222,8 +223,8 @@ async def test_what_the_queue_does_not_take_is_kept_and_new_calls_are_refused(
     tally = Tally()
     async with opened(tmp_path, database, tally=tally) as ledger:
         with structlog.testing.capture_logs() as said:
-            ledger.keep(encode(call(cost=1)), StateError("the disk is full"))
-            ledger.keep(encode(call(cost=2)), StateError("the disk is full"))
+            ledger._keep(encode(call(cost=1)), StateError("the disk is full"))
+            ledger._keep(encode(call(cost=2)), StateError("the disk is full"))
         assert [entry["event"] for entry in said] == ["the queue of calls takes no more; new calls are refused"]
         # Asked whether new calls may come, it tries again.
         assert not ledger.full
@@ -232,9 +233,51 @@ async def test_what_the_queue_does_not_take_is_kept_and_new_calls_are_refused(
     assert [entry.cost for entry in await written(database)] == [1, 2]
 
 
+async def test_calls_of_one_turn_join_the_queue_together_and_are_waited_for(database: Database, tmp_path: Path) -> None:
+    async with opened(tmp_path, database, NEVER) as ledger:
+        settled: list[object] = []
+        for cost in (1, 2, 3):
+            ledger.add(encode(call(cost=cost)), lambda transaction: settled.append(transaction))
+        one, other = [asyncio.create_task(ledger.written()) for _ in range(2)]
+        assert ledger.spool.waiting == 0
+        await asyncio.sleep(0)
+        one.cancel()  # whose client left: the other waits on
+        await other
+        assert ledger.spool.waiting == 3
+        assert len(settled) == 3
+        assert None not in settled
+        assert settled[0] is settled[1] is settled[2], "one transaction"
+        await ledger.written()  # there is nothing to wait for
+        ledger.add(encode(call(cost=4)))  # and the worker ends
+    assert [entry.cost for entry in await written(database)] == [1, 2, 3, 4]
+
+
+async def test_calls_of_a_turn_that_the_queue_does_not_take_are_kept_and_settled_without_it(
+    database: Database, tmp_path: Path
+) -> None:
+    async with opened(tmp_path, database, NEVER) as ledger:
+        settled: list[bool] = []
+
+        def settle(transaction: Transaction | None) -> None:
+            settled.append(transaction is not None)
+            if transaction is not None and len(settled) == 2:
+                raise lmdb.MapFullError("full")
+
+        with structlog.testing.capture_logs() as said:
+            for cost in (1, 2, 3):
+                ledger.add(encode(call(cost=cost)), settle)
+            await ledger.written()
+        assert settled == [True, True, False, False, False]
+        assert [entry["problem"] for entry in said] == ["full"]
+        assert ledger.spool.waiting == 0
+        assert not ledger.full, "asked, it tries again"
+        assert ledger.spool.waiting == 3
+    assert [entry.cost for entry in await written(database)] == [1, 2, 3]
+
+
 async def test_what_the_queue_did_not_take_is_written_at_the_end(database: Database, tmp_path: Path) -> None:
     async with opened(tmp_path, database, NEVER) as ledger:
-        ledger.keep(encode(call(cost=1)), StateError("the disk is full"))
+        ledger._keep(encode(call(cost=1)), StateError("the disk is full"))
     assert [entry.cost for entry in await written(database)] == [1]
 
 
@@ -243,8 +286,7 @@ async def test_a_call_that_the_database_does_not_take_is_set_aside_alone(databas
     with structlog.testing.capture_logs() as said:
         async with opened(tmp_path, database, tally=tally) as ledger:
             take(ledger, *[call(cost=cost) for cost in range(5)])
-            with ledger.write() as transaction:
-                ledger.append(transaction, b"[1]")
+            ledger.add(b"[1]")
             take(ledger, *[call(cost=cost) for cost in range(5, 9)])
             await until(lambda: ledger.spool.waiting == 0)
     assert [entry.cost for entry in await written(database)] == list(range(9))

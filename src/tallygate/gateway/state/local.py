@@ -48,6 +48,10 @@ Settlement = tuple[Granted, int, int, Sequence[HoldAsk] | None]
 """What was granted, the tokens used, the cost, and holds as for ``Store.settle``."""
 
 
+Answer = Granted | Refused | list[Purse]
+"""Or the purses that are not known."""
+
+
 class LocalStore:
     """As ``Store``. What a worker held that was killed is free within ``LOOK_SECONDS``, as long as another one lives;
     else when the next one starts."""
@@ -68,6 +72,8 @@ class LocalStore:
         self._worker: Worker | None = None
         self._holder = b""
         self._looking: asyncio.Task[None] | None = None
+        self._asking: list[tuple[Asked, int, int, asyncio.Future[Answer]]] = []
+        """What is asked in this turn of the loop: what for, tokens, money, and where to answer."""
         self._owed: list[Settlement] = []
         """What could not be settled because the environment was full."""
 
@@ -98,70 +104,91 @@ class LocalStore:
 
     async def admit(self, asked: Asked, tokens: int = 0, money: int = 0) -> Granted | Refused:
         """As ``Store.admit``."""
-        try:
-            answer = self._admit(asked, tokens, money)
-            while isinstance(answer, list):
-                for purse in answer:
-                    await self._comparing.begin(purse)
-                answer = self._admit(asked, tokens, money)
-        except (lmdb.Error, StateError) as problem:
-            self._comparing.missed()
-            raise StateAway(str(problem)) from problem
+        while isinstance(answer := await self._ask(asked, tokens, money), list):
+            for purse in answer:
+                await self._comparing.begin(purse)
         for key, purse in asked.purses:
             self._comparing.met(key, purse)
         return answer
 
-    def _admit(self, asked: Asked, tokens: int, money: int) -> Granted | Refused | list[Purse]:
-        """Or the purses that are not known."""
+    async def _ask(self, asked: Asked, tokens: int, money: int) -> Answer:
+        """All that is asked in one turn of the loop is looked at in one transaction."""
+        loop = asyncio.get_running_loop()
+        if not self._asking:
+            loop.call_soon(self._answer)
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._asking.append((asked, tokens, money, answer))
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            came = answer.done() and not answer.cancelled() and answer.exception() is None
+            if came and isinstance(granted := answer.result(), Granted):
+                self.settle(granted, 0, 0)  # just before the cancellation: nobody will
+            raise
+
+    def _answer(self) -> None:
+        asking, self._asking = self._asking, []
+        answers: list[Answer] = []
+        try:
+            with self._environment.write() as transaction:
+                now = self._clock()
+                for asked, tokens, money, answer in asking:
+                    answers.append([] if answer.done() else self._admit(transaction, now, asked, tokens, money))
+        except Exception as problem:
+            self._comparing.missed()
+            for _, _, _, answer in asking:
+                if not answer.done():
+                    away = isinstance(problem, (lmdb.Error, StateError))
+                    answer.set_exception(StateAway(str(problem)) if away else problem)
+            return
+        for (_, _, _, answer), found in zip(asking, answers, strict=True):
+            if not answer.done():
+                answer.set_result(found)
+
+    def _admit(self, transaction: Transaction, now: int, asked: Asked, tokens: int, money: int) -> Answer:
         assert self._worker is not None
-        worker = self._worker.number
         remaining: list[int] = []
         changes: list[tuple[bytes, bytes, Database]] = []
         unknown: list[Purse] = []
-        with self._environment.write() as transaction:
-            get, database = transaction.get, self.windows
-            now = self._clock()
-            step, into = divmod(now, MINUTE)
-            for key, limit, amount in asked.windows:
-                if amount is None:
-                    amount = tokens if tokens < limit else limit
-                record = get(key, None, database)
-                kept, previous, current = read_window(record) if record is not None else (step, 0, 0)
-                if kept != step:
-                    step, previous, current, rest, _ = window_at(record, now, MINUTE)
-                    into = MINUTE - rest
-                left = limit - current - previous * (MINUTE - into) // MINUTE
-                if amount > left:
-                    transaction.abort()
-                    window = Window(step, previous, current, MINUTE - into, MINUTE)
-                    return _refused(len(remaining), window, limit, amount)
-                changes.append((key, write_window(step, previous, current + amount), database))
-                remaining.append(left - amount)
-            database = self._holds
-            for place, (key, limit, amount, purse) in enumerate(asked.holds, len(remaining)):
-                if amount is None:
-                    amount = money
-                record = get(key, None, database)
-                if record is None:
-                    if purse is not None:
-                        unknown.append(purse)
-                        continue
-                    values = [0]
-                else:
-                    values = records.unpack(record)
-                left = limit - sum(values[::2])
-                if amount > left or (purse is not None and left <= 0):
-                    transaction.abort()
-                    return Refused(place, max(left, 0), None, 0.0)
-                if amount:
-                    records.hold(values, worker, amount)
-                    changes.append((key, records.pack(values), database))
-            if unknown:
-                transaction.abort()
-                return unknown
-            put = transaction.put
-            for key, value, database in changes:
-                put(key, value, db=database)
+        get, database = transaction.get, self.windows
+        step, into = divmod(now, MINUTE)
+        for key, limit, amount in asked.windows:
+            if amount is None:
+                amount = tokens if tokens < limit else limit
+            record = get(key, None, database)
+            kept, previous, current = read_window(record) if record is not None else (step, 0, 0)
+            if kept != step:
+                step, previous, current, rest, _ = window_at(record, now, MINUTE)
+                into = MINUTE - rest
+            left = limit - current - previous * (MINUTE - into) // MINUTE
+            if amount > left:
+                window = Window(step, previous, current, MINUTE - into, MINUTE)
+                return _refused(len(remaining), window, limit, amount)
+            changes.append((key, write_window(step, previous, current + amount), database))
+            remaining.append(left - amount)
+        database = self._holds
+        for place, (key, limit, amount, purse) in enumerate(asked.holds, len(remaining)):
+            if amount is None:
+                amount = money
+            record = get(key, None, database)
+            if record is None:
+                if purse is not None:
+                    unknown.append(purse)
+                    continue
+                values = [0]
+            else:
+                values = records.unpack(record)
+            left = limit - sum(values[::2])
+            if amount > left or (purse is not None and left <= 0):
+                return Refused(place, max(left, 0), None, 0.0)
+            if amount:
+                records.hold(values, self._worker.number, amount)
+                changes.append((key, records.pack(values), database))
+        if unknown:
+            return unknown
+        put = transaction.put
+        for key, value, database in changes:
+            put(key, value, db=database)
         return Granted(asked, tokens, money, remaining, (2 * MINUTE - into) / 1000, step, self._holder)
 
     async def _raise(self, purse: Purse, spent: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tallygate.gateway.state.environment import Transaction
 
 
@@ -19,11 +21,11 @@ class UsageLedger(Protocol):
     def retry_after(self) -> int:
         """Seconds after which one that was refused may be tried again."""
 
-    def write(self) -> Transaction:
-        """Begin a transaction in the machine's state, to append in. Raises StateError."""
+    def add(self, entry: bytes, settle: Callable[[Transaction | None], None] | None = None) -> None:
+        """Put an encoded entry into the queue, together with all others of this turn of the event loop. Never raises.
 
-    def append(self, transaction: Transaction, entry: bytes) -> None:
-        """Put an encoded entry into the queue. Raises lmdb.Error."""
+        settle: called in the same transaction; again with None when that failed.
+        """
 
-    def keep(self, entry: bytes, problem: Exception) -> None:
-        """The queue could not take an entry: hold it until it can. Never raises."""
+    async def written(self) -> None:
+        """Wait until what was added is in the queue: nothing but a loss of power takes it from there."""

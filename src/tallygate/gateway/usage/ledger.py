@@ -14,6 +14,7 @@ from tallygate.gateway.usage.flushing import Flusher
 from tallygate.gateway.usage.spool import Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tallygate.gateway.database import Database
@@ -43,6 +44,9 @@ class Ledger:
         self._look_every = min(LOOK_EVERY, math.ceil(settings.backlog_calls / 100))
         self._until_look = 0
         self._full = False
+        self._added: list[tuple[bytes, Callable[[Transaction | None], None] | None]] = []
+        """What was added in this turn of the loop, and who waits for it to be written."""
+        self._waiting: list[asyncio.Future[None]] = []
         self._kept: deque[bytes] = deque(maxlen=MOST_KEPT)
         self._environment: Environment
         self._spool: Spool
@@ -64,6 +68,8 @@ class Ledger:
         """Write what is there, unless the database is away."""
         if self._task is None:
             return
+        if self._added:
+            self._write_added()
         self._stop.set()
         ending = asyncio.create_task(self._end(self._task))
         self._task = None
@@ -94,20 +100,45 @@ class Ledger:
         """As UsageLedger.full."""
         return self._full and self._look()
 
-    def write(self) -> Transaction:
-        """As UsageLedger.write."""
-        return self._environment.write()
+    def add(self, entry: bytes, settle: Callable[[Transaction | None], None] | None = None) -> None:
+        """As UsageLedger.add."""
+        if not self._added:
+            asyncio.get_running_loop().call_soon(self._write_added)
+        self._added.append((entry, settle))
 
-    def append(self, transaction: Transaction, entry: bytes) -> None:
-        """As UsageLedger.append."""
-        self._spool.append(transaction, entry)
-        self._until_look -= 1
-        if self._until_look < 0:
-            self._until_look = self._look_every
-            self._full = self._spool.waiting_within(transaction) >= self._settings.backlog_calls
+    async def written(self) -> None:
+        """As UsageLedger.written."""
+        if self._added:
+            written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(written)
+            await written
 
-    def keep(self, entry: bytes, problem: Exception) -> None:
-        """As UsageLedger.keep."""
+    def _write_added(self) -> None:
+        added, self._added = self._added, []
+        if not added:  # written at the end of the worker
+            return
+        waiting, self._waiting = self._waiting, []
+        try:
+            with self._environment.write() as transaction:
+                self._spool.append(transaction, *[entry for entry, _ in added])
+                for _, settle in added:
+                    if settle is not None:
+                        settle(transaction)
+                self._until_look -= len(added)
+                if self._until_look < 0:
+                    self._until_look = self._look_every
+                    self._full = self._spool.waiting_within(transaction) >= self._settings.backlog_calls
+        except Exception as problem:
+            for entry, settle in added:
+                self._keep(entry, problem)
+                if settle is not None:
+                    settle(None)
+        for written in waiting:
+            if not written.done():
+                written.set_result(None)
+
+    def _keep(self, entry: bytes, problem: Exception) -> None:
+        """The queue could not take an entry: hold it until it can."""
         if not self._full:
             log.error("the queue of calls takes no more; new calls are refused", problem=str(problem))
         self._full = True

@@ -40,16 +40,18 @@ class Spool:
         self.source = bytes(name).decode()
         """What this queue is called in the database: its numbers mean nothing beside those of another."""
 
-    def append(self, transaction: Transaction, entry: bytes) -> int:
-        """Add an entry, in a transaction that may do more; returns its number. Raises lmdb.MapFullError."""
+    def append(self, transaction: Transaction, *entries: bytes) -> int:
+        """Add entries, in a transaction that may do more; returns the last one's number. Raises lmdb.MapFullError."""
         cursor = transaction.cursor(db=self._calls)
         if cursor.last():
             last = unpack(cursor.key())[0]
         else:
             kept = transaction.get(LAST, db=self._about)
             last = 0 if kept is None else unpack(kept)[0]
-        number: int = max(last + 1, self._clock())
-        cursor.put(pack(number), entry, append=True)
+        number: int = max(last, self._clock() - 1)
+        for entry in entries:
+            number += 1
+            cursor.put(pack(number), entry, append=True)
         return number
 
     def read(self, after: int, limit: int) -> Spooled:
