@@ -156,6 +156,20 @@ def test_a_dialect_without_rules() -> None:
         rules_file("erato")
 
 
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+def test_a_scale_that_is_none(scale: float) -> None:
+    with pytest.raises(RuleError, match=r"^scale: .+ is not above 0; give a number that is, such as 1/60$"):
+        rules_file("aurora", scale=scale)
+
+
+def test_a_group_may_say_how_often_it_is_evaluated() -> None:
+    (group,) = yaml.safe_load(rules_file("hyperagent"))["groups"]
+    assert list(group) == ["name", "interval", "rules"]
+    assert (group["name"], group["interval"]) == ("llm_alerts", "30s")
+    (aurora,) = yaml.safe_load(rules_file("aurora"))["groups"]
+    assert list(aurora) == ["name", "rules"]
+
+
 def test_a_text_names_only_labels_that_are_there() -> None:
     query = Query("sum by (model) (x)", frozenset({"model"}))
     problem = r"^A: '\{\{ \$labels.provider \}\}' names the label 'provider'; the query has model$"

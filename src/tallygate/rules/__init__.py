@@ -54,10 +54,12 @@ RULES: Mapping[str, tuple[Theme, ...]] = {
 def groups_of(dialect: str, targets: Targets | None = None, *, scale: float = 1) -> tuple[Group, ...]:
     """The rules of a dialect. ``scale``: what all of their durations are multiplied with, for tests that cannot wait.
 
-    Raises RuleError for a dialect without rules.
+    Raises RuleError for a dialect without rules, and for a scale that is none.
     """
     if dialect not in RULES:
         raise RuleError("dialect", dialect, "has no rules", f"take one of {', '.join(RULES)}")
+    if not 0 < scale < float("inf"):
+        raise RuleError("scale", scale, "is not above 0", "give a number that is, such as 1/60")
     families = Vocabulary(DIALECTS[dialect], window=scaled("5m", scale))
     given = Given(families, targets or Targets(), scale)
     return tuple(group for theme in RULES[dialect] for group in theme(given))

@@ -47,5 +47,6 @@ def groups(given: Given) -> tuple[Group, ...]:
                     wait="2m",
                 ),
             ),
+            interval="30s",
         ),
     )

@@ -62,10 +62,11 @@ class Alert:
 
 @dataclass(frozen=True)
 class Group:
-    """Rules that are evaluated together, in this order."""
+    """Rules that are evaluated together, in this order. ``interval``: how often; '' leaves it to Prometheus."""
 
     name: str
     rules: tuple[Recording | Alert, ...]
+    interval: str = ""
 
     @property
     def alerts(self) -> tuple[Alert, ...]:

@@ -22,13 +22,13 @@ def written(groups: Iterable[Group], *, runbooks: str = RUNBOOKS, scale: float =
     """
     if not runbooks.startswith(("https://", "http://")):
         raise RuleError("runbooks", runbooks, "is no address", "give one that begins with https:// or http://")
-    document = {
-        "groups": [
-            {"name": group.name, "rules": [_rule(rule, runbooks.rstrip("/"), scale) for rule in group.rules]}
-            for group in groups
-        ]
-    }
+    document = {"groups": [_group(group, runbooks.rstrip("/"), scale) for group in groups]}
     return yaml.safe_dump(document, sort_keys=False, width=WIDTH, allow_unicode=True)
+
+
+def _group(group: Group, runbooks: str, scale: float) -> dict[str, object]:
+    interval = {"interval": scaled(group.interval, scale)} if group.interval else {}
+    return {"name": group.name, **interval, "rules": [_rule(rule, runbooks, scale) for rule in group.rules]}
 
 
 def _rule(rule: Recording | Alert, runbooks: str, scale: float) -> dict[str, object]:
