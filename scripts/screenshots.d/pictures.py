@@ -1,4 +1,4 @@
-"""The pictures of docs/images: the live page and `tallygate top`, of a demo's traffic, as Chromium shows them."""
+"""The pictures of docs/images: the live page, `tallygate top` and a dashboard, of a demo's traffic, by Chromium."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import board
 from playwright.async_api import Browser, Page, async_playwright
+from tests.prometheus.server import Job, Prometheus
+from tests.prometheus.server import prometheus as started
 
 from tallygate.cli.top import picture
 
@@ -68,6 +72,13 @@ async def terminal(browser: Browser, url: str) -> None:
     await visitor.close()
 
 
+async def dashboard(browser: Browser, prometheus: Prometheus) -> None:
+    """A board of Grafana, drawn by Grafana's own components."""
+    shown = await board.drawn(browser, prometheus)
+    await save(shown, "dashboard")
+    await shown.context.close()
+
+
 async def save(shown: Page, name: str, clip: Any = None) -> None:
     """Write a picture, if it is small enough for a README. Raises ValueError."""
     data = await shown.screenshot(clip=clip, animations="disabled")
@@ -83,23 +94,33 @@ async def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.5, help="how long the demo runs before (%(default)s)")
     parser.add_argument("--rate", type=float, default=6, help="its requests per second (%(default)s)")
     parser.add_argument("--gateway", default="", help="take this running gateway, whose page is open, and no demo")
+    parser.add_argument("--prometheus", type=int, default=0, help="port of the Prometheus that scraped it")
     given = parser.parse_args()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         if given.gateway:
-            await pictures(browser, given.gateway)
+            await pictures(browser, given.gateway, Prometheus(given.prometheus))
         else:
-            async with demo(given.rate) as url:
+            async with demo(given.rate) as url, scraping(url) as prometheus:
                 print(f"the demo at {url} runs for {given.minutes:g} min ...", flush=True)
                 await asyncio.sleep(given.minutes * 60)
-                await pictures(browser, url)
+                await pictures(browser, url, prometheus)
         await browser.close()
 
 
-async def pictures(browser: Browser, url: str) -> None:
+@asynccontextmanager
+async def scraping(url: str) -> AsyncIterator[Prometheus]:
+    """A Prometheus that scrapes the gateway."""
+    with TemporaryDirectory() as directory:
+        async with started(Path(directory), [Job("tallygate", url.removeprefix("http://"))]) as prometheus:
+            yield prometheus
+
+
+async def pictures(browser: Browser, url: str, prometheus: Prometheus) -> None:
     for name, context in PAGES.items():
         await page(browser, url, name, **context)
     await terminal(browser, url)
+    await dashboard(browser, prometheus)
 
 
 asyncio.run(main())

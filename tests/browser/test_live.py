@@ -79,7 +79,7 @@ async def test_more_traffic_is_shown_without_a_reload(visits: Visits) -> None:
             await shows(page, "Requests", str(calls))
             await shows(page, "Tokens", str(calls * 22), f"{calls * 10} in · {calls * 12} out")
         assert await chat(running, query="?simulate=500") == 500
-        await shows(page, "Errors", "1", "▲ high: 25% of requests")
+        await shows(page, "Errors", "1", "▲ high · 25% of requests")
         ((_, *told),) = await cells(page, "The newest first")
         assert told == ["provider_server_error 500", "openai gpt-4o", "none told", "1"]
         assert await stayed(page)

@@ -15,7 +15,7 @@ pytestmark = SHARED
 
 async def test_the_top_line(seen: Page) -> None:
     await shows(seen, "Requests", "8")
-    await shows(seen, "Errors", "1", "▲ high: 12.5% of requests")
+    await shows(seen, "Errors", "1", "▲ high · 12.5% of requests")
     await shows(seen, "Cost", "$0.00084")
     await shows(seen, "Tokens", "154", "70 in · 84 out")
     await shows(seen, "Cache hits", "50%", "1 of 2")

@@ -38,7 +38,10 @@ const TILES = [
     title: "Errors",
     series: ["errors"],
     value: (totals) => count(totals.errors),
-    detail: (totals) => [`${failing(totals) ? "▲ high: " : ""}${percent(ratio(totals.errors, totals.requests))} of requests`],
+    detail: (totals) => [
+      ...(failing(totals) ? ["▲ high"] : []),
+      `${percent(ratio(totals.errors, totals.requests))} of requests`,
+    ],
     bad: failing,
   },
   {
