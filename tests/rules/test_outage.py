@@ -42,6 +42,8 @@ OF_AN_OUTAGE = {
     "ProviderDegraded",
     "CircuitBreakerOpen",
     "HighHTTP5xxRate",
+    "HTTPAvailabilityBurnFast",
+    "HTTPAvailabilityBurnSlow",
     "UnusualErrorPattern",
 }
 """What may be told of a provider that is away; all else would be a false alarm."""

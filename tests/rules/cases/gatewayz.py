@@ -5,6 +5,7 @@ from tests.rules.series import Dialect, Series, together
 
 gatewayz = Dialect("gatewayz")
 
+JOB = {"job": "tallygate"}
 GPT = {"provider": "openai", "model": "gpt-4o"}
 OPENAI = {"provider": "openai"}
 CHAT = {"endpoint": "/v1/chat/completions"}
@@ -90,6 +91,15 @@ def cpu(seconds: float, **elsewhere: str) -> Series:
 def connections(open_: int, connection_type: str = "db") -> Series:
     return gatewayz("active_connections", f"{open_}x40", connection_type=connection_type)
 
+
+def answered(failed: float, all_: float, endpoint: str = "/v1/chat/completions") -> Series:
+    return together(
+        gatewayz("http_requests_total", f"0+{failed:g}x80", endpoint=endpoint, status_class="5xx"),
+        gatewayz("http_requests_total", f"0+{all_ - failed:g}x80", endpoint=endpoint, status_class="2xx"),
+    )
+
+
+ADMIN = "/admin/users"
 
 CASES = (
     Case(
@@ -318,6 +328,44 @@ CASES = (
         "gateway:4000 is short of processors",
         "gateway:4000 uses 85% of its processors.",
         {"75 %": cpu(180), "another program": cpu(204, job="node")},
+    ),
+    Case(
+        "HTTPAvailabilityBurnFast",
+        answered(7, 100),
+        JOB,
+        "Many HTTP requests are answered with 5xx",
+        "7% of them, where the objective of 99 % allows 1 %: a month's allowance is gone in days.",
+        {"5 %": answered(5, 100), "few": answered(0.06, 0.06)},
+        at="40m",
+        severity="critical",
+    ),
+    Case(
+        "HTTPAvailabilityBurnSlow",
+        answered(2, 100),
+        JOB,
+        "More HTTP requests are answered with 5xx than the objective allows",
+        "2% of them, where the objective of 99 % allows 1 %, for a day or more.",
+        {"0.9 %": answered(0.9, 100)},
+        at="40m",
+    ),
+    Case(
+        "AdminAvailabilityBurnFast",
+        answered(1, 100, ADMIN),
+        JOB,
+        "Many requests to admin endpoints are answered with 5xx",
+        "1% of them, where the objective of 99.9 % allows 0.1 %: a month's allowance is gone in days.",
+        {"0.5 %": answered(0.5, 100, ADMIN), "other endpoints": answered(50, 100)},
+        at="40m",
+        severity="critical",
+    ),
+    Case(
+        "AdminAvailabilityBurnSlow",
+        answered(0.2, 100, ADMIN),
+        JOB,
+        "More requests to admin endpoints are answered with 5xx than the objective allows",
+        "0.2% of them, where the objective of 99.9 % allows 0.1 %, for a day or more.",
+        {"0.09 %": answered(0.09, 100, ADMIN), "other endpoints": answered(50, 100)},
+        at="40m",
     ),
     Case(
         "TooManyOpenConnections",

@@ -7,11 +7,11 @@ beyond it.
 
 from __future__ import annotations
 
-from tallygate.rules.gatewayz import resources, service
+from tallygate.rules.gatewayz import objectives, resources, service
 from tallygate.rules.given import Given
 from tallygate.rules.model import Group
 
 
 def groups(given: Given) -> tuple[Group, ...]:
     """One for each heading of its document."""
-    return (*service.groups(given), *resources.groups(given))
+    return (*service.groups(given), *resources.groups(given), *objectives.groups(given))
