@@ -23,7 +23,17 @@ NO_PROVIDER = (
 WRONG = '[server]\nport = 70000\n[providers.p]\nbase_url = "x"\napi_key = "hunter2"\n'
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("serve", "--help"), ("config", "--help"), ("demo", "--help")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("serve", "--help"),
+        ("config", "--help"),
+        ("demo", "--help"),
+        ("top", "--help"),
+        ("doctor", "--help"),
+    ],
+)
 def test_help(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     ended = tallygate(tmp_path, *arguments)
     assert (ended.status, ended.err) == (0, "")

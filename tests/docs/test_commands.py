@@ -74,6 +74,7 @@ def test_all_commands_are_known() -> None:
         ],  # see test_dashboards
         *[("docs/alerts.md", *commands(snippet)) for snippet in of_page("docs/alerts.md")],  # see test_alerts
         *[("docs/cache.md", *commands(snippet)) for snippet in of_page("docs/cache.md")],  # see below
+        *[("docs/terminal.md", *commands(snippet)) for snippet in of_page("docs/terminal.md")],  # see test_terminal
         # These want a Docker engine or a cluster; see tests/deploy for what they start.
         *[("deploy/README.md", *commands(snippet)) for snippet in of_page("deploy/README.md")],
     }
