@@ -67,7 +67,7 @@ class Counted:
         added: dict[Key, Amounts] = {ALL: self._lookups.read()}
         failed: Counter[Kind] = Counter()
         for changes in self._calls.read():
-            gather(added, failed, changes)
+            gather(added, failed, changes, self._calls.layout)
             await asyncio.sleep(0)
         fold(added, MOST_PER_LOOK)
         self._health = self._gauges.read()

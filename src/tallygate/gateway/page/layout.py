@@ -66,6 +66,7 @@ class Layout:
             distributions.append(buckets)
             number = buckets.numbers.stop
         self.latency, self.first_token, self.speed = distributions
+        """In this order among the amounts."""
         self.numbers = tuple(cells)
         """The amounts that a row has, in the order of ``cells``."""
         self.cells = tuple(cells.values())
