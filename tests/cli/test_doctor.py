@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import ssl
@@ -16,6 +17,8 @@ from tallygate.cli.doctor import examine
 from tallygate.scraping.diagnosis import judging
 from tests.cli.looked import looking_at
 from tests.gateway.certificates import Authority
+from tests.gateway.provided import provided
+from tests.gateway.test_metrics_endpoint import metrics_listener
 from tests.scraping.servers import Asked, Reply, always, at, reply, serving
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -394,3 +397,40 @@ def test_what_servers_say_cannot_reach_the_terminal() -> None:
             told, _ = examine(looking_at(server.url), strict=False, as_json=as_json)
             assert "owned" in told
             assert all(character == "\n" or character.isprintable() for character in told)
+
+
+# Gateways themselves
+
+
+async def test_a_protected_gateway() -> None:
+    """It answers 401 to a stranger whatever the path, and to a scraper at a wrong one."""
+    async with provided({"server": {"master_key": "master-key"}, "metrics": {"secret": "scrape-key"}}) as (running, _):
+        for path, key, found in (
+            ("/metrics", None, [("problem", "no-key", "/metrics answers 401, and no key was shown")]),
+            ("/metrics", "wrong-one", [("problem", "wrong-key", "/metrics answers 401 to the key that was shown")]),
+            ("/other", None, [("problem", "no-key", "/other answers 401, and no key was shown")]),
+            (
+                "/other",
+                "scrape-key",
+                [("problem", "wrong-path", "/other answers 401, and the metrics are at /metrics")],
+            ),
+            ("/metrics", "scrape-key", [("note", "no-traffic", "no LLM call was counted yet")]),
+        ):
+            told = await asyncio.to_thread(examined, running.url + path, key=key)
+            assert told == (found, 0 if key == "scrape-key" and path == "/metrics" else 1)
+
+
+@pytest.mark.parametrize("metrics", [{"enabled": False}, {"listener": {"port": 0}}, {"endpoint": "/elsewhere"}])
+async def test_a_gateway_without_metrics_there(metrics: dict[str, object]) -> None:
+    async with provided({"metrics": metrics}) as (running, _):
+        found = [("problem", "disabled", "/metrics answers 404, and this is a gateway: /health answers")]
+        assert await asyncio.to_thread(examined, running.url) == (found, 1)
+
+
+async def test_metrics_on_a_listener_of_their_own_tell_their_path() -> None:
+    async with (
+        provided({"metrics": {"listener": {}, "endpoint": "/m"}}) as (running, _),
+        metrics_listener(running) as url,
+    ):
+        found = [("problem", "wrong-path", "/metrics answers 404, and the metrics are at /m")]
+        assert await asyncio.to_thread(examined, url) == (found, 1)

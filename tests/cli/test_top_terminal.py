@@ -12,6 +12,7 @@ import signal
 import struct
 import sys
 import termios
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,7 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Static
+from textual.worker import WorkerFailed
 
 from tallygate.cli.numbers import count, percent, seconds, speed, usd
 from tallygate.cli.screen import SORTS, Shown, screen
@@ -162,6 +164,42 @@ async def test_keys() -> None:
         await pilot.pause()
         assert not top.is_running
     assert top.return_code == 0
+
+
+async def test_it_ends_at_once_while_a_page_is_being_asked_for() -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang() -> Scraped:
+        asked.set()
+        answer.wait(PATIENCE)
+        return page(1)
+
+    top = Top(hang, URL, 1.0)
+    async with asyncio.timeout(PATIENCE), top.run_test(size=(80, 24)) as pilot:
+        await asyncio.to_thread(asked.wait, PATIENCE)
+        await pilot.pause()
+        assert lines(top)[1].strip() == "WAITING  for the first page"
+        await pilot.press("q")
+        await pilot.pause()
+        assert not top.is_running
+    answer.set()
+
+
+async def test_a_defect_is_not_hidden() -> None:
+    """The screen does not stand still as if all was well."""
+
+    def broken() -> Scraped:
+        raise ZeroDivisionError("in the program itself")
+
+    top = Top(broken, URL, 1.0)
+
+    async def run() -> None:
+        async with top.run_test(size=(80, 24)):
+            await top.workers.wait_for_complete()
+
+    with pytest.raises(WorkerFailed, match="in the program itself"):
+        await run()
+    assert top.return_code == 1
 
 
 # What is drawn

@@ -79,22 +79,15 @@ class Top(App[None]):
         self.answers = 0
         self._last: Scraped | None = None
         self._wake = asyncio.Event()
-        self._asking: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="figures", markup=False)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._asking = asyncio.create_task(self._ask())
+        self.run_worker(self._ask())
         self.set_interval(1, self._tick)
         self._show()
-
-    async def on_unmount(self) -> None:
-        if self._asking is not None:
-            self._asking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._asking
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show)
