@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tallygate.gateway.page import opening
 from tallygate.gateway.page.counted import Counted
@@ -152,6 +152,27 @@ async def test_only_what_matters_is_announced(visits: Visits) -> None:
         assert await chat(running, query="?simulate=500") == 500
         await expect(page.locator("#announcer")).to_have_text("Provider openai is degraded.")
         assert await page.locator("[aria-live]").count() == 0
+
+
+async def test_a_connection_that_is_silent_is_given_up(visits: Visits) -> None:
+    visits.expected.append("ERR_FAILED")
+    async with quiet_gateway() as running:
+        page = await visits.open(running.url, "/metrics")
+        await page.clock.install()
+        asked: list[Route] = []
+        # Neither an answer nor an end: as behind a network that is gone.
+
+        async def hang(route: Route) -> None:
+            asked.append(route)
+
+        await page.route("**/dashboard/events?*", hang)
+        await page.goto(f"{running.url}/dashboard")
+        await expect(page.locator("#connection-text")).to_have_text("Connecting")
+        assert len(asked) == 1
+        await page.unroute("**/dashboard/events?*", hang)
+        await page.clock.fast_forward(21_000)
+        await live(page)
+        await shows(page, "Requests", "0")
 
 
 async def test_too_many_pages_are_still_shown_figures(visits: Visits) -> None:

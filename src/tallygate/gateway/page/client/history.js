@@ -17,7 +17,7 @@ const SPANS = { "15m": 900, "1h": 3600, "6h": 21600, "24h": 86400 };
 export function begin(figures, previous) {
   const { step, times, series } = figures;
   const history = { step, span: SPANS[figures.range], times, series };
-  if (previous?.step !== step) return history;
+  if (!previous || previous.step !== step) return history;
   const known = new Map(previous.times.map((time, index) => [time, index]));
   times.forEach((time, index) => {
     const before = known.get(time);

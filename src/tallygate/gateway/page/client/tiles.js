@@ -70,7 +70,7 @@ const TILES = [
     title: "Output speed",
     series: ["tokens_per_second_p50"],
     value: (totals) => (totals.tokens_per_second_p50 === null ? NONE : rate(totals.tokens_per_second_p50)),
-    detail: () => ["tokens, median call"],
+    detail: () => ["tokens", "median call"],
   },
   {
     title: "Cache hits",
