@@ -14,7 +14,7 @@ from tallygate.cli.options import ENV_FILE, JSON, Config, Dotenv
 
 URL = Annotated[
     str | None,
-    typer.Argument(metavar="[URL]", help="The metrics page; /metrics where no path is told. Else the local gateway's."),
+    typer.Argument(metavar="URL", help="The metrics page; /metrics where no path is told. Else the local gateway's."),
 ]
 Key = Annotated[
     str | None,

@@ -129,7 +129,8 @@ class Top(App[None]):
 
     def _show(self) -> None:
         area = self.screen_stack[0].query_one("#figures", Static)
-        area.update(screen(self.shown, max(20, area.size.width), max(1, area.size.height)))
+        width, height = area.size.width or self.size.width, area.size.height or self.size.height - 1
+        area.update(screen(self.shown, max(20, width), max(1, height)))
 
     def action_pause(self) -> None:
         """Stop asking, or go on."""

@@ -51,7 +51,11 @@ class Address:
 
     def joined(self, location: str) -> Address:
         """Where a redirect points. Raises AddressError."""
-        return address(urljoin(str(self), location), path="/")
+        try:
+            there = urljoin(str(self), location)
+        except ValueError as problem:
+            raise AddressError(location, str(problem)) from None
+        return address(there, path="/")
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.place}{self.target}"
