@@ -104,8 +104,7 @@ async def test_a_gateway_that_ends_lets_its_viewers_go(caplog: pytest.LogCapture
 
 
 async def test_events_end_with_the_session() -> None:
-    hours = 1.2 / 3600
-    more = {"server": {"master_key": "m"}, "dashboard": {**QUICK["dashboard"], "session_hours": hours}}
+    more = {"server": {"master_key": "m"}, "dashboard": {**QUICK["dashboard"], "session_seconds": 1.2}}
     async with provided(more) as (running, _):
         browser = Browser(running.url)
         await browser.sign_in("m")

@@ -68,7 +68,7 @@ def test_where_prometheus_is(url: str, wrong: str) -> None:
         ("refresh_seconds", "0"),
         ("refresh_seconds", "16"),
         ("viewers", "0"),
-        ("session_hours", "-1"),
+        ("session_seconds", "-1"),
         ("enabled", "maybe"),
     ],
 )

@@ -69,7 +69,7 @@ def _sessions(settings: Settings) -> Sessions | None:
     known = [key.get_secret_value() for key in keys if key is not None]
     if not known and not accounts.enabled:
         return None
-    return Sessions(known, settings.dashboard.session_hours * 3600, settings.dashboard.path)
+    return Sessions(known, settings.dashboard.session_seconds, settings.dashboard.path)
 
 
 def _about(range: str, problem: str = "", **rest: Any) -> Figures:

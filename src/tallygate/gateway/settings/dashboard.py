@@ -42,7 +42,7 @@ class DashboardSettings(Section):
     path: Text = Field(default="/dashboard", description="path of the page; must not shadow the API or the metrics")
     refresh_seconds: Seconds = Field(default=5.0, le=15, description="how often the page and its history move on")
     viewers: Count = Field(default=200, description="pages kept up to date at once, per worker; others get 503")
-    session_hours: Seconds = Field(default=12.0, description="hours until somebody has to sign in again")
+    session_seconds: Seconds = Field(default=43200.0, description="how long a sign-in lasts")
     prometheus_url: PrometheusURL | None = Field(
         default=None,
         description=f"a Prometheus that scrapes this gateway and is asked for the figures, as in `{EXAMPLE}`; "
