@@ -172,6 +172,7 @@ def latency(contenders: Sequence[Contender], rate: float, seconds: int) -> None:
 
 async def paced(one: Contender, rate: float, seconds: float) -> Paced:
     """One run, the keys by turns."""
+    one.server.lift_threads()
     host, port = one.server.url.removeprefix("http://").split(":")
     requests = itertools.cycle([("chat", request(host, key, BODY)) for key in one.keys])
     return await PacedLoad(host, int(port), CONNECTIONS, lambda: next(requests)).run(rate, seconds)

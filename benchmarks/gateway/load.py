@@ -59,6 +59,7 @@ def write_script(file: Path, keys: Sequence[str] = (KEY,)) -> Path:
 
 def wrk(server: Server, script: Path, connections: int, seconds: int) -> Load:
     """One run of the load generator on core 1."""
+    server.lift_threads()
     before = server.cpu_seconds()
     done = subprocess.run(
         ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "30s",

@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tallygate.facts import LLMCall
+from tallygate.facts import CreditUse, LLMCall
 from tallygate.gateway.usage.entry import encode, entry_of
 from tallygate.pricing import UNITS_PER_USD
 
 if TYPE_CHECKING:
+    from tallygate.gateway.caller import Caller
     from tallygate.gateway.exchange import Exchange
     from tallygate.gateway.parts import Parts
     from tallygate.gateway.usage.entry import Entry
+    from tallygate.tally import Tally
 
 
 def settles(parts: Parts, exchange: Exchange) -> bool:
@@ -39,15 +41,15 @@ def settle(parts: Parts, exchange: Exchange) -> None:
                 # In one transaction the entry joins the queue, and what was held on this machine is free.
                 usage.add(encode(entry), partial(gate.settle, exchange, tokens, cost) if held and gate else None)
                 held = False
-                _tell_credits(parts, exchange, entry)
+                _tell_credits(parts.tally, exchange.caller, entry)
     except Exception as problem:
         parts.tally.failed(LLMCall, problem)
     if held and gate is not None:
         gate.settle(exchange, tokens, cost)
 
 
-def _tell_credits(parts: Parts, exchange: Exchange, entry: Entry) -> None:
-    caller = exchange.caller
-    if caller is not None and caller.prepaid and entry.charged:
-        credits = entry.charged / UNITS_PER_USD
-        parts.tally.record_credits(credits, provider=entry.provider, model=entry.model, user_id=caller.user_id)
+def _tell_credits(tally: Tally, caller: Caller | None, entry: Entry) -> None:
+    if caller is not None and caller.prepaid and entry.charged and tally.enabled:
+        # A call for each: its row at once, for a sum that is known to be one.
+        user_id = tally.identity("user_id", caller.user_id)
+        tally.row(CreditUse, entry.provider, entry.model, user_id).record(entry.charged / UNITS_PER_USD)
