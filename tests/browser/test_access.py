@@ -117,7 +117,7 @@ async def test_landmarks_headings_and_names(seen: Page) -> None:
             - table "Top routes"
             - table "Top keys"
     """)
-    await expect(seen.get_by_role("contentinfo")).to_contain_text("One point is 5 s, updated every 200 ms")
+    await expect(seen.get_by_role("contentinfo")).to_contain_text("One point is 5 s, updated every 1 s")
     assert await seen.get_by_role("figure").count() == len(CHARTS)
 
 

@@ -78,9 +78,10 @@ async def test_charts_are_drawn_in_the_colours_of_the_page_and_go_on(visits: Vis
         page = await visits.open(running.url, charts=True, color_scheme="light")
         lines = page.get_by_role("figure", name="Requests per second").locator(".scatterlayer .js-line")
         await expect(lines).to_have_count(2)
-        # The charts came last, and from the gateway itself.
-        assert visits.asked[-1].startswith(f"{running.url}/dashboard/assets/")
-        assert visits.asked[-1].endswith("/plotly.min.js")
+        # The library was asked for after the figures, and of the gateway itself.
+        (library,) = [number for number, url in enumerate(visits.asked) if url.endswith("/plotly.min.js")]
+        assert visits.asked[library].startswith(f"{running.url}/dashboard/assets/")
+        assert library > visits.asked.index(f"{running.url}/dashboard/events?range=15m")
         assert await lines.evaluate_all(STROKES) == ["rgb(29, 78, 216)", "rgb(185, 28, 28)"]
         plot = page.get_by_role("figure", name="Requests per second").locator(".main-svg").first
         box = await plot.bounding_box()

@@ -84,6 +84,7 @@ async def busy_gateway(directory: Path) -> AsyncIterator[Busy]:
             accounts={"enabled": True, "database_url": url},
             metrics={"identities": {"api_key_id": "raw"}},
             shared={"state_directory": str(directory / "state")},
+            dashboard={"refresh_seconds": 1},
         )
         async with gateway(configured) as running:
             accounts = AccountService(database)
