@@ -170,6 +170,16 @@ def test_a_path_that_the_server_tells() -> None:
         assert examined(server.url) == (found, 1)
 
 
+def test_a_path_that_the_configuration_tells(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text('[metrics]\nendpoint = "/internal/m"\nsecret = "the-configured-key"\n')
+    with serving(at({"/internal/m": openmetrics()})) as server:
+        told, status = examine(looking_at(server.url, config=file), strict=False, as_json=False)
+    assert status == 1
+    assert "  found  /metrics answers 404, and the metrics are at /internal/m\n" in told
+    assert [asked.headers.get("authorization") for asked in server.asked] == [None, None]
+
+
 def test_switched_off() -> None:
     with serving(at({"/health": reply('{"status":"ok"}', content_type="application/json")})) as server:
         found = [("problem", "disabled", "/metrics answers 404, and this is a gateway: /health answers")]

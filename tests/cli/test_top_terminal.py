@@ -36,7 +36,7 @@ from tallygate.scraping.scrape import ScrapeError
 from tests.cli.running import command, environment
 from tests.scraping.servers import Asked, Reply, always, reply, serving
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 URL = "http://gateway:4000/metrics"
 
 

@@ -17,7 +17,7 @@ LISTED = 5
 
 def examine(target: Target, *, strict: bool, as_json: bool) -> tuple[str, int]:
     """What to print, and the exit status: 1 when something is broken, or with ``strict`` when there is a warning."""
-    report = diagnose(target.client, target.address)
+    report = diagnose(target.client, target.address, target.others)
     broken = report.number(Severity.PROBLEM) + (report.number(Severity.WARNING) if strict else 0)
     status = 1 if broken else 0
     return target.hidden(_in_json(report, status) if as_json else _in_words(report, status)), status

@@ -5,10 +5,14 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tallygate.cli.commands import MISTAKEN, complain
 from tallygate.scraping.address import Address, AddressError, address
 from tallygate.scraping.fetching import Client
+
+if TYPE_CHECKING:
+    from tallygate.gateway.settings import Settings
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 """Addresses that a gateway listens on, and those at which it is found."""
@@ -41,7 +45,7 @@ def target(
 ) -> Target:
     """What the command line names, or the local gateway as configured; ends with status 2 where it is wrong.
 
-    Keys of the configuration are shown to the configured gateway only.
+    Keys of the configuration are shown to the configured gateway only; of another one it may know the path.
     """
     key = _key(key, key_file)
     tls = _tls(ca_file, insecure)
@@ -52,13 +56,18 @@ def target(
         where = address(url)
     except AddressError as problem:
         complain(str(problem), MISTAKEN)
-    return Target(where, Client(_checked(key), tls, timeout))
+    others = () if config is None else (_settings(config, env_file).metrics.endpoint,)
+    return Target(where, Client(_checked(key), tls, timeout), others)
+
+
+def _settings(config: Path | None, env_file: Path) -> Settings:
+    from tallygate.cli.settings import settings_from
+
+    return settings_from({}, config, env_file, serves=False)
 
 
 def _local(config: Path | None, env_file: Path) -> tuple[Address, str | None]:
-    from tallygate.cli.settings import settings_from
-
-    settings = settings_from({}, config, env_file, serves=False)
+    settings = _settings(config, env_file)
     metrics, server = settings.metrics, settings.server
     if not metrics.enabled:
         complain("metrics.enabled is false: the local gateway has no metrics; give the URL of another", MISTAKEN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tallygate.scraping.address import Address
 from tallygate.scraping.diagnosis.findings import Finding, PageFacts, Report, Severity, problem
 from tallygate.scraping.diagnosis.judging import Visit, compared, facts_of, judged
@@ -18,10 +20,13 @@ HOPS = 5
 """Redirects that are followed."""
 
 
-def diagnose(client: Client, address: Address) -> Report:
-    """Ask for a page as Prometheus does, twice, and say what is found. Never raises for what a server does."""
+def diagnose(client: Client, address: Address, paths: Sequence[str] = ()) -> Report:
+    """Ask for a page as Prometheus does, twice, and say what is found. Never raises for what a server does.
+
+    paths: where the metrics may be when they are not there.
+    """
     report = Report(str(address))
-    visit = _visit(client, address, report)
+    visit = _visit(client, address, report, paths)
     if visit is None:
         return report
     dialects = tuple(dialect.name for dialect in spoken(visit.page.samples))
@@ -29,7 +34,7 @@ def diagnose(client: Client, address: Address) -> Report:
     report.add(judged(visit, report.page))
     report.add(linted(visit.answer.body, visit.page))
     again = Report(str(address))
-    second = _visit(client, visit.answer.address, again)
+    second = _visit(client, visit.answer.address, again, paths)
     if second is None:
         report.add(again.findings)
     else:
@@ -37,13 +42,13 @@ def diagnose(client: Client, address: Address) -> Report:
     return report
 
 
-def _visit(client: Client, address: Address, report: Report) -> Visit | None:
+def _visit(client: Client, address: Address, report: Report, paths: Sequence[str]) -> Visit | None:
     """A page, if there is one; what stands in the way is reported."""
     answer = _answer(client, address, report)
     if answer is None:
         return None
     if answer.status != 200:
-        report.add([refused(answer, client)])
+        report.add([refused(answer, client, paths)])
         return None
     format = format_of(answer.content_type)
     if format is None:

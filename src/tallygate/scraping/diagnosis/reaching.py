@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from tallygate.scraping.address import PATH, Address, AddressError
@@ -89,10 +89,10 @@ def redirected(answer: Answer) -> tuple[Finding, Address | None]:
     )
 
 
-def refused(answer: Answer, client: Client) -> Finding:
-    """What an answer without a page means; asks around to find the right path."""
+def refused(answer: Answer, client: Client, paths: Sequence[str] = ()) -> Finding:
+    """What an answer without a page means; asks around, at these paths too, to find the right one."""
     status, path = answer.status, answer.address.path
-    if status in (401, 403, 404) and (elsewhere := _elsewhere(answer, client)):
+    if status in (401, 403, 404) and (elsewhere := _elsewhere(answer, client, paths)):
         return problem(
             "wrong-path",
             f"{path} answers {status}, and the metrics are at {elsewhere}",
@@ -136,16 +136,16 @@ def _unauthorized(answer: Answer, client: Client) -> Finding:
     )
 
 
-def _elsewhere(answer: Answer, client: Client) -> str:
+def _elsewhere(answer: Answer, client: Client, known: Sequence[str]) -> str:
     """The path at which this server has metrics; '' when none is known."""
-    paths = [PATH]
+    paths = [*known, PATH]
     try:
         told = json.loads(answer.body)["error"]
     except (ValueError, KeyError, TypeError):
         told = ""
     if isinstance(told, str) and told.startswith("the metrics are at /"):
         paths.insert(0, told.removeprefix("the metrics are at "))
-    for path in paths:
+    for path in dict.fromkeys(paths):
         if path == answer.address.path or any(character.isspace() for character in path):
             continue
         try:
