@@ -45,7 +45,7 @@ class App:
         if settings.dashboard.enabled:
             from tallygate.gateway.page import open_page
 
-            self._page = open_page(settings, self.tally)
+            self._page = open_page(settings, self.tally, self._parts.database)
         if self._page is not None:
             self._parts.services.append(self._page)
         self._metrics_path = settings.metrics.endpoint if shown_here else None

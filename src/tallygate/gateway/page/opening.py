@@ -16,13 +16,14 @@ from tallygate.gateway.page.source import Source, blank
 from tallygate.tally import Tally, package_version
 
 if TYPE_CHECKING:
+    from tallygate.gateway.database import Database
     from tallygate.gateway.settings import Settings
 
 OFF = "metrics.enabled is off: nothing is counted, so there is nothing to show"
 
 
-def open_page(settings: Settings, tally: Tally) -> Page | None:
-    """The live page; None where it is turned off."""
+def open_page(settings: Settings, tally: Tally, database: Database | None = None) -> Page | None:
+    """The live page; None where it is turned off. database: of accounts, where there are any."""
     configured = settings.dashboard
     if not configured.enabled:
         return None
@@ -35,8 +36,14 @@ def open_page(settings: Settings, tally: Tally) -> Page | None:
         open=sessions is None,
         keys_told="api_key_id" in settings.metrics.identities,
     )
+    source = _source(settings, tally, about)
+    # A hash of an id leads to no name.
+    if database is not None and settings.metrics.identities.get("api_key_id", "hashed") != "hashed":
+        from tallygate.gateway.page.key_names import WithKeyNames
+
+        source = WithKeyNames(source, database)
     return Page(
-        _source(settings, tally, about),
+        source,
         sessions,
         tally,
         configured.path,
