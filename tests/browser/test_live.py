@@ -186,3 +186,14 @@ async def test_too_many_pages_are_still_shown_figures(visits: Visits) -> None:
         await expect(second.locator("#connection-text")).to_have_text(re.compile("^Reconnecting"))
         await first.close()
         await live(second)
+
+
+async def test_what_is_wrong_with_the_figures_is_told(visits: Visits) -> None:
+    away = {"prometheus_url": "http://127.0.0.1:9", "refresh_seconds": 0.2}
+    async with quiet_gateway(dashboard=away) as running:
+        page = await visits.open(running.url)
+        await expect(page.locator("#problem")).to_contain_text(
+            "Prometheus cannot be reached: cannot connect to 127.0.0.1:9"
+        )
+        await expect(page.locator("#problem")).to_be_visible()
+        await expect(page.locator("#empty")).to_be_hidden()

@@ -74,7 +74,7 @@ function show() {
   if (document.hidden || !figures || !history) return;
   showProblems();
   // After a restart the gateway has counted nothing, but this page has seen something.
-  showEmpty(figures.empty && !history.series.requests.some(Boolean));
+  showEmpty(figures.empty && !figures.problem && !history.series.requests.some(Boolean));
   say(byId("covered"), covered());
   showTiles(figures.totals, history);
   showTables(figures);
