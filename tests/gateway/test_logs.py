@@ -58,6 +58,7 @@ def test_a_start_is_told_as_json(capsys: pytest.CaptureFixture[str]) -> None:
             "level": "INFO",
             "msg": "gateway is listening",
             "url": "http://127.0.0.1:4000",
+            "live_page_url": "http://127.0.0.1:4000/dashboard",
             "providers": ["p"],
             "workers": 1,
         },

@@ -96,9 +96,11 @@ def log_start(settings: Settings, bound: Sequence[tuple[str, int]]) -> None:
             "callers need keys and nobody has one for the metrics: they cannot be read",
             mend="set metrics.secret, or metrics.listener to have them on a port of their own",
         )
+    url = url_of(*bound[0], tls=settings.server.tls is not None)
     log.info(
         "gateway is listening",
-        url=url_of(*bound[0], tls=settings.server.tls is not None),
+        url=url,
+        **({"live_page_url": url + settings.dashboard.path} if settings.dashboard.enabled else {}),
         providers=list(settings.providers),
         workers=settings.server.workers,
     )
