@@ -89,7 +89,8 @@ def test_set_up_commands_are_there(script: str) -> None:
 def test_the_scripts_that_contributors_are_told_of_are_there() -> None:
     (listed,) = [snippet for snippet in written_in("text") if snippet.page == "CONTRIBUTING.md"]
     told = {line.split()[0] for line in listed.text.splitlines()}
-    assert told == {f"scripts/{path.name}" for path in (ROOT / "scripts").iterdir() if path.name != "environment"}
+    scripts = [path.name for path in (ROOT / "scripts").iterdir() if path.is_file() and path.name != "environment"]
+    assert told == {f"scripts/{name}" for name in scripts}
     assert all(os.access(ROOT / script, os.X_OK) for script in told)
 
 
