@@ -30,6 +30,7 @@ from tallygate.gateway.page.history import (
 )
 from tallygate.gateway.page.layout import COST, ERRORS, FAULTS, INPUT, REQUESTS, Amounts, Layout, quantile
 from tallygate.gateway.page.reading import CallReader, Change, Who
+from tallygate.ledger import Implementation
 from tallygate.tally import Tally
 
 REQUESTS_NUMBER, ERRORS_NUMBER = NAMES.index("requests"), NAMES.index("errors")
@@ -269,8 +270,9 @@ class Memory:
         return {who.model: amounts for changes in self.reader.read() for who, amounts in changes}
 
 
-def test_a_reading_tells_what_came_since_the_last() -> None:
-    tally = Tally()
+@pytest.mark.parametrize("implementation", ["native", "python"])
+def test_a_reading_tells_what_came_since_the_last(implementation: Implementation) -> None:
+    tally = Tally(implementation=implementation)
     memory = Memory(tally)
     assert memory.read() == {}
     assert not memory.reader.called

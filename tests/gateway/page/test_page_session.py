@@ -181,6 +181,29 @@ async def test_whose_request_it_is(headers: dict[bytes, bytes], ours: bool) -> N
     assert same_site(headers) is ours
 
 
+async def test_over_tls_the_cookie_is_for_tls_alone(running: Gateway) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": f"key={MASTER}".encode()}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for scheme, ends in (("https", b"SameSite=Strict; Secure"), ("http", b"SameSite=Strict")):
+        scope = {
+            "type": "http",
+            "scheme": scheme,
+            "method": "POST",
+            "path": "/dashboard/sign-in",
+            "query_string": b"",
+            "headers": [(b"sec-fetch-site", b"same-origin")],
+        }
+        await running.app(scope, receive, send)
+        assert sent[-2]["status"] == 303
+        assert dict(sent[-2]["headers"])[b"set-cookie"].endswith(ends)
+
+
 async def look(settings: Mapping[str, Any], key: str = "") -> tuple[int, int, bytes]:
     """Statuses of the page and of a sign-in, and the form."""
     async with provided(settings) as (running, _):
