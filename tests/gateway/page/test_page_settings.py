@@ -66,7 +66,7 @@ def test_where_prometheus_is(url: str, wrong: str) -> None:
     ("name", "value"),
     [
         ("refresh_seconds", "0"),
-        ("refresh_seconds", "16"),
+        ("refresh_seconds", "5.1"),
         ("viewers", "0"),
         ("session_seconds", "-1"),
         ("enabled", "maybe"),

@@ -40,7 +40,8 @@ class DashboardSettings(Section):
 
     enabled: Truth = Field(default=True, description="serve a live page; the master key or the admin key opens it")
     path: Text = Field(default="/dashboard", description="path of the page; must not shadow the API or the metrics")
-    refresh_seconds: Seconds = Field(default=5.0, le=15, description="how often the page and its history move on")
+    # No longer than the shortest step of the history: each is to have seen something.
+    refresh_seconds: Seconds = Field(default=5.0, le=5, description="how often the page and its history move on")
     viewers: Count = Field(default=200, description="pages kept up to date at once, per worker; others get 503")
     session_seconds: Seconds = Field(default=43200.0, description="how long a sign-in lasts")
     prometheus_url: PrometheusURL | None = Field(
