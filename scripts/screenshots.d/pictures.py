@@ -55,7 +55,7 @@ async def page(browser: Browser, url: str, name: str, **context: Any) -> None:
     visitor = await browser.new_context(**context)
     shown = await visitor.new_page()
     await shown.goto(f"{url}/dashboard")
-    await shown.locator(".plot").last.locator(".js-line").wait_for(state="attached")
+    await shown.locator(".plot").last.locator(".js-line").first.wait_for(state="attached")
     # The fonts' and the charts' last frame.
     await shown.wait_for_timeout(1000)
     await save(shown, name)

@@ -45,8 +45,11 @@ export function extend(history, update) {
   for (const name in series) series[name].splice(0, gone);
 }
 
+/** Seconds without a sample that are a gap; a gateway that is busy may be late by less. */
+const GAP_SECONDS = 15;
+
 /**
- * When nothing was sampled, between two times when something was: first and last unknown time of each gap.
+ * When nothing was sampled for a while, between two times when something was: when each gap began and ended.
  * @param {History} history
  * @returns {[number, number][]}
  */
@@ -55,10 +58,22 @@ export function gaps({ times, series, step }) {
   let last = null;
   times.forEach((time, index) => {
     if (series.requests[index] === null) return;
-    if (last !== null && time - last > step) found.push([last + step, time]);
+    if (last !== null && time - last - step >= GAP_SECONDS) found.push([last + step, time]);
     last = time;
   });
   return found;
+}
+
+/**
+ * The points that curves are drawn through: those that were sampled, and those of gaps, where curves break.
+ * @param {History} history
+ * @returns {number[]} their indices
+ */
+export function drawn(history) {
+  const away = gaps(history);
+  const { times, series } = history;
+  const inGap = (time) => away.some(([from, to]) => time >= from && time < to);
+  return [...times.keys()].filter((index) => series.requests[index] !== null || inGap(times[index]));
 }
 
 /**

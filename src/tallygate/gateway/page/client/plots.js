@@ -2,7 +2,7 @@
 
 import { CHARTS } from "./curves.js";
 import { element } from "./elements.js";
-import { extent, gaps } from "./history.js";
+import { drawn, extent, gaps } from "./history.js";
 import { library } from "./library.js";
 
 const HEIGHT = 132;
@@ -66,17 +66,17 @@ function appearance() {
 const local = (unix) => unix * 1000 - new Date(unix * 1000).getTimezoneOffset() * 60000;
 
 function traces(chart, history, look) {
-  const x = history.times.map(local);
+  const points = drawn(history);
+  const x = points.map((index) => local(history.times[index]));
   return chart.curves.map(({ name, label, colour, dash }) => ({
     x,
-    // A copy: plotly draws again only what is another array.
-    y: [...history.series[name]],
+    y: points.map((index) => history.series[name][index]),
     name: label,
     type: "scatter",
     mode: "lines",
     connectgaps: false,
     line: { color: look.colours[colour], width: 1.6, dash },
-    text: history.series[name].map(chart.format),
+    text: points.map((index) => chart.format(history.series[name][index])),
     hovertemplate: `${label} %{text}<extra></extra>`,
   }));
 }

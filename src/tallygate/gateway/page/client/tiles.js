@@ -2,7 +2,7 @@
 
 import { byId, drawing, element, say } from "./elements.js";
 import { NONE, count, money, moneyPerHour, percent, rate, ratio, seconds } from "./format.js";
-import { extent } from "./history.js";
+import { drawn, extent } from "./history.js";
 
 const MANY_ERRORS = 0.05;
 
@@ -105,13 +105,15 @@ byId("tiles").append(...shown.map(({ whole }) => whole));
  * @param {import("./history.js").History} history
  */
 export function showTiles(totals, history) {
+  const points = drawn(history);
+  const at = points.map((index) => 100 - ((history.times.at(-1) - history.times[index]) / history.span) * 100);
   for (const { tile, whole, value, detail, line } of shown) {
-    const values = history.times.map((_, index) => sum(tile.series.map((name) => history.series[name][index])));
+    const values = points.map((index) => sum(tile.series.map((name) => history.series[name][index])));
     const { now, most } = extent(values);
     say(value, tile.value(totals));
     say(detail, tile.detail(totals, now).map(together).join(" · "));
     whole.classList.toggle("bad", tile.bad?.(totals) ?? false);
-    line.setAttribute("d", path(values, most));
+    line.setAttribute("d", path(at, values, most));
   }
 }
 
@@ -123,10 +125,11 @@ const sum = (values) => values.reduce((total, value) => (total === null || value
 
 /**
  * A line from 0 at the bottom to the greatest value at the top, with breaks where nothing is known.
+ * @param {number[]} at how far to the right, 0 to 100
  * @param {(number | null)[]} values
  * @param {number | null} most
  */
-function path(values, most) {
+function path(at, values, most) {
   let pen = "M";
   return values
     .map((value, index) => {
@@ -134,10 +137,9 @@ function path(values, most) {
         pen = "M";
         return "";
       }
-      const [x, y] = [(index / Math.max(1, values.length - 1)) * 100, 23 - (most ? value / most : 0) * 22];
-      const drawn = `${pen}${x.toFixed(1)} ${y.toFixed(1)}`;
+      const stroke = `${pen}${at[index].toFixed(1)} ${(23 - (most ? value / most : 0) * 22).toFixed(1)}`;
       pen = "L";
-      return drawn;
+      return stroke;
     })
     .join("");
 }
