@@ -45,8 +45,8 @@ async def test_what_is_used_most(seen: Page, busy: Busy) -> None:
         ["claude-haiku-4-5", "$0.00014", "3", "1", "44"],
     ]
     assert await named(seen, "Top keys") == [
-        [busy.ann.key_id, "$0.0007", "5", "0", "110"],
-        [busy.bob.key_id, "$0.00014", "3", "1", "44"],
+        [f"key ({busy.ann.key_id})", "$0.0007", "5", "0", "110"],
+        [f"key ({busy.bob.key_id})", "$0.00014", "3", "1", "44"],
     ]
 
 
