@@ -240,13 +240,16 @@ def table(
         target.format_val = PromQueryFormat.TABLE
     panel.time_from = time_from or None
     labels = sorted(columns[0][1].labels)
-    order = {label: position for position, label in enumerate([*labels, *names])}
+    # Grafana fills in variables of values, not of keys: a label that is chosen keeps its place, which is the first.
+    chosen = any(label.startswith("$") for label in labels)
+    order = {} if chosen else {label: position for position, label in enumerate([*labels, *names])}
     panel.transformations = [
         DataTransformerConfig("merge", options={}),
         DataTransformerConfig(
             "organize", options={"excludeByName": {"Time": True}, "indexByName": order, "renameByName": names}
         ),
     ]
+    _config(panel).overrides.append(_override("string", {"noValue": "(none)"}, options="byType"))
     for (legend, _), unit in zip(columns, units, strict=True):
         steps = (thresholds or {}).get(legend)
         properties: dict[str, object] = {"unit": unit}
