@@ -164,7 +164,11 @@ def test_columns_of_a_table_are_queries_and_their_labels() -> None:
             },
         },
     ]
-    (calls_column, twice_column) = panel["fieldConfig"]["overrides"]
+    labels, calls_column, twice_column = panel["fieldConfig"]["overrides"]
+    assert labels == {
+        "matcher": {"id": "byType", "options": "string"},
+        "properties": [{"id": "noValue", "value": "(none)"}],
+    }
     assert calls_column == {
         "matcher": {"id": "byName", "options": "Calls"},
         "properties": [{"id": "unit", "value": "short"}],
@@ -172,6 +176,9 @@ def test_columns_of_a_table_are_queries_and_their_labels() -> None:
     assert [each["id"] for each in twice_column["properties"]] == ["unit", "thresholds", "custom.cellOptions"]
     single = as_json(table(*WORDS, ("Calls", calls), units=["short"]))
     assert single["transformations"][1]["options"]["renameByName"] == {"Value": "Calls"}
+    chosen = vocabulary("tallygate", custom=("$owner",))("tallygate_llm_cost_usd_total")
+    by_choice = as_json(table(*WORDS, ("Cost", chosen.increase("1d").sum("$owner")), units=["short"]))
+    assert by_choice["transformations"][1]["options"]["indexByName"] == {}  # a key with a variable orders nothing
 
 
 def explored(panel: object) -> Any:
