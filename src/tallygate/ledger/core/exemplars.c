@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#define WINDOW 8 /* slots looked at for one cell */
+/* Slots looked at for one cell. In a smaller window exemplars would push each other out long before the slots are full:
+ * the newest of a series may go, and Prometheus complains of the older one that is seen in its place. */
+#define WINDOW 32
 
 typedef struct {
     _Atomic uint64_t words[8]; /* cell, trace (2), span, value, time, unused, checksum */
