@@ -8,23 +8,11 @@
 #ifndef TALLYGATE_RENDER_H
 #define TALLYGATE_RENDER_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
-#include <pyconfig.h>
-#ifdef Py_GIL_DISABLED
-#undef Py_LIMITED_API /* free-threaded CPython has no stable ABI: built for that version alone */
-#endif
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "../../ledger/core/python.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
-
-#define likely(x) __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
 
 typedef __int128 Total; /* sums of 64-bit cells, however many: never overflows */
 
