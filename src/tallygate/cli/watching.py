@@ -81,7 +81,8 @@ class Top(App[None]):
         self._wake = asyncio.Event()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="figures", markup=False)
+        self._area = Static(id="figures", markup=False)  # kept: a page may come while the screen is taken down
+        yield self._area
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -128,7 +129,7 @@ class Top(App[None]):
             self._show()
 
     def _show(self) -> None:
-        area = self.screen_stack[0].query_one("#figures", Static)
+        area = self._area
         width, height = area.size.width or self.size.width, area.size.height or self.size.height - 1
         area.update(screen(self.shown, max(20, width), max(1, height)))
 

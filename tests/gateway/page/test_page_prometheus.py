@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator
@@ -69,7 +70,9 @@ async def test_a_real_prometheus_is_asked(tmp_path: Path) -> None:
                 kinds = {(one.provider, one.model, one.route, one.error_type) for one in figures.errors}
                 assert kinds == {("openai", "m+500", "search", "provider_server_error")}
                 assert len(figures.times) == len(figures.series.requests) == RANGES["15m"] // STEPS["15m"]
-                assert max(value or 0 for value in figures.series.requests) > 0
+                async with asyncio.timeout(20):  # a curve has a point each step: the first after the calls is to come
+                    while not any(figures.series.requests):
+                        figures = await browser.figures()
                 assert max(value or 0 for value in figures.series.latency_p95) > 0
                 assert max(value or 0 for value in figures.series.active_requests) == 0
                 async with browser.events() as told:
