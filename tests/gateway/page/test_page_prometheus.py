@@ -58,8 +58,8 @@ async def test_a_real_prometheus_is_asked(tmp_path: Path) -> None:
                 assert (totals.input_tokens, totals.output_tokens) > (0, 0)
                 assert totals.cached_tokens > 0
                 assert totals.active_requests == 0
-                assert totals.latency_p95 == await quantile(server, "call_duration", 0.95)
-                assert totals.ttft_p50 == await quantile(server, "time_to_first_token", 0.5)
+                assert totals.latency_p95 == pytest.approx(await quantile(server, "call_duration", 0.95))
+                assert totals.ttft_p50 == pytest.approx(await quantile(server, "time_to_first_token", 0.5))
                 assert {one.name for one in figures.models} == {"m", "m+cached", "m+500"}
                 (errors,) = [one for one in figures.models if one.name == "m+500"]
                 assert errors.requests == errors.errors
