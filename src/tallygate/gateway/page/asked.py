@@ -40,7 +40,7 @@ SPEED: Final = "tallygate_llm_output_tokens_per_second"
 LOOKUPS: Final = "tallygate_cache_lookups_total"
 SHARES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 FAILURES: Final = "failures"
-"""The curves that are asked for in steps of their window, so that none is told twice."""
+"""The curve that is asked for in steps of its window less a scrape, so that none is left out, or told twice."""
 KEY: Final = "api_key_id"
 BREAKER: Final = "tallygate_breaker_state"
 ALIKE: Final = ("provider", "model", "route", "error_type")
@@ -82,8 +82,9 @@ class Asked:
 
 
 def window_of(range: str, scrape: float) -> int:
-    """Seconds over which the rates of a range are taken: enough for some scrapes."""
-    return max(STEPS[range], math.ceil(4 * scrape))
+    """Seconds over which the rates of a range are taken: enough for some scrapes, and one more than a step has, as what
+    was added between the last scrape of a step and the first of the next would be in neither."""
+    return math.ceil(max(STEPS[range] + scrape, 4 * scrape))
 
 
 def queries(range: str, custom: Sequence[str], scrape: float, job: str | None) -> Questions:

@@ -109,12 +109,14 @@ class FromPrometheus:
     async def _ask(self, range: str, now: float) -> Figures:
         """Raises Away."""
         asked = queries(range, self._custom, self._settings.prometheus_scrape_seconds, self._settings.prometheus_job)
-        step, window = STEPS[range], window_of(range, self._settings.prometheus_scrape_seconds)
+        scrape = self._settings.prometheus_scrape_seconds
+        step, window = STEPS[range], window_of(range, scrape)
         # Of whole steps only: the rate over a step is known at its end.
         last = int(now // step) * step
         ends = [last - seconds for seconds in reversed(steps(range))]
         span = {"start": ends[0], "end": last, "step": step}
-        apart = {"start": now - RANGES[range] + window, "end": now, "step": window}
+        stride = window - scrape
+        apart = {"start": now - (RANGES[range] - window) // stride * stride, "end": now, "step": stride}
         spans = {name: apart if name == FAILURES else span for name in asked.curves}
         asking = {
             **{name: ("query_range", {"query": str(query), **spans[name]}) for name, query in asked.curves.items()},
