@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tallygate.quantiles import quantile
+
 _SAMPLE = re.compile(r"([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})? (\S+)")
 _LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
@@ -50,20 +52,13 @@ class MetricsPage:
         return {value: sums[value] for value in sorted(sums, key=lambda one: (-sums[one], one)) if sums[value] > 0}
 
     def quantile(self, share: float, name: str, **labels: str) -> float | None:
-        """A quantile of a histogram, by interpolation within its bucket, as Prometheus does; None when it is empty."""
+        """A quantile of a histogram, its last bound where it lies above; None when it is empty."""
         buckets: dict[float, float] = {}
         for sample in self.samples(f"{name}_bucket", **labels):
             bound = float(sample.labels["le"])
             buckets[bound] = buckets.get(bound, 0) + sample.value
-        rank = share * buckets.get(math.inf, 0)
-        if rank <= 0:
-            return None
-        lower, before = 0.0, 0.0
-        for bound, count in sorted(buckets.items()):
-            if count >= rank:
-                return lower if math.isinf(bound) else lower + (bound - lower) * (rank - before) / (count - before)
-            lower, before = bound, count
-        return lower
+        found, top = quantile(share, sorted(buckets.items())), max(filter(math.isfinite, buckets), default=0.0)
+        return None if found is None else min(found, top)
 
 
 def _plain(escaped: str) -> str:

@@ -17,6 +17,7 @@ from tallygate.dialects import DIALECTS
 from tallygate.dialects.families import Counter, Dialect, Family, Histogram, Info, Part, Split, Summary
 from tallygate.dialects.process import CPU_BY_MODE, PROCESS
 from tallygate.facts import LLMCall, LLMInFlight, LLMOutputChunk, UpstreamAttempt
+from tallygate.quantiles import quantile
 from tallygate.scraping.parsing import Labels, Samples
 
 SHARED = frozenset(family.base for family in (*PROCESS, *CPU_BY_MODE))
@@ -55,24 +56,13 @@ class Spread:
     """How many were at most so much, by upper bound; the last one is infinite."""
 
     @property
-    def count(self) -> float:
-        return self.buckets.get(math.inf, 0)
-
-    @property
     def top(self) -> float:
         """The last bound that is finite; infinite when none is."""
         return max((bound for bound in self.buckets if math.isfinite(bound)), default=math.inf)
 
     def quantile(self, share: float) -> float | None:
         """As PromQL tells it; infinite where it lies above the last bound, None where there was nothing."""
-        rank, below, low = share * self.count, 0.0, 0.0
-        if not self.count > 0:
-            return None
-        for bound, count in sorted(self.buckets.items()):
-            if count >= rank and count > below:
-                return bound if math.isinf(bound) else low + (bound - low) * (rank - below) / (count - below)
-            below, low = count, bound
-        return math.inf
+        return quantile(share, sorted(self.buckets.items()))
 
 
 def spoken(samples: Samples, dialects: Iterable[Dialect] = DIALECTS.values()) -> tuple[Dialect, ...]:

@@ -28,7 +28,7 @@ from tallygate.gateway.page.history import (
     fold,
     gather,
 )
-from tallygate.gateway.page.layout import COST, ERRORS, FAULTS, INPUT, REQUESTS, Amounts, Layout, quantile
+from tallygate.gateway.page.layout import COST, ERRORS, FAULTS, INPUT, REQUESTS, Amounts, Buckets, Layout
 from tallygate.gateway.page.reading import CallReader, Change, Who
 from tallygate.ledger import Implementation
 from tallygate.tally import Tally
@@ -223,7 +223,8 @@ def test_the_rates_of_a_step_are_over_the_time_that_was_watched(layout: Layout) 
     ],
 )
 def test_quantiles(share: float, counts: list[int], wanted: float | None) -> None:
-    assert quantile(share, counts, (1.0, 2.0, 4.0)) == pytest.approx(wanted) if wanted else wanted is None
+    found = Buckets(0, (1.0, 2.0, 4.0)).quantile(share, dict(enumerate(counts)))
+    assert found == (wanted if wanted is None else pytest.approx(wanted))
 
 
 @given(st.lists(st.floats(0.0001, 700), min_size=1, max_size=200), st.sampled_from([0.5, 0.95, 0.99]))
@@ -238,7 +239,7 @@ def test_a_quantile_is_in_the_bucket_of_the_true_one(values: list[float], share:
         counts[bucket(value)] += 1
     rank = next(number for number in range(1, len(values) + 1) if number >= share * len(values))
     true = bucket(sorted(values)[rank - 1])
-    found = quantile(share, counts, bounds)
+    found = Buckets(0, bounds).quantile(share, dict(enumerate(counts)))
     assert found is not None
     if true == len(bounds):
         assert found == bounds[-1]

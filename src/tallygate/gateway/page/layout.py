@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Final
 
 from tallygate.facts import USD, LLMCall
 from tallygate.ledger.schema import TableSchema
+from tallygate.quantiles import quantile
 
 Amounts = dict[int, int]
 """Amounts by their numbers, in units of the ledger's cells; those that are 0 may be left out."""
@@ -25,22 +28,10 @@ class Buckets:
         self.numbers = range(first, first + len(self.bounds) + 1)
 
     def quantile(self, share: float, amounts: Mapping[int, int]) -> float | None:
-        """A quantile as Prometheus' ``histogram_quantile`` has it; None when nothing is in the buckets."""
-        return quantile(share, [amounts.get(number, 0) for number in self.numbers], self.bounds)
-
-
-def quantile(share: float, counts: Sequence[int], bounds: Sequence[float]) -> float | None:
-    """The value below which this share of what was seen is, evenly spread within its bucket."""
-    total = sum(counts)
-    if not total or not bounds:
-        return None
-    rank, below = share * total, 0
-    for index, count in enumerate(counts[:-1]):
-        if below + count >= rank:
-            lower = bounds[index - 1] if index else 0.0
-            return lower + (bounds[index] - lower) * (rank - below) / count
-        below += count
-    return float(bounds[-1])
+        """A quantile, the last bound where it lies above; None when nothing is in the buckets."""
+        counts = accumulate(amounts.get(number, 0) for number in self.numbers)
+        found = quantile(share, list(zip((*self.bounds, math.inf), counts, strict=True)))
+        return None if found is None or not self.bounds else min(found, self.bounds[-1])
 
 
 class Layout:
