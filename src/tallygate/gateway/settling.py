@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tallygate.facts import CreditUse, LLMCall
+from tallygate.facts import LLMCall
 from tallygate.gateway.usage.entry import encode, entry_of
 from tallygate.pricing import UNITS_PER_USD
 
@@ -49,7 +49,6 @@ def settle(parts: Parts, exchange: Exchange) -> None:
 
 
 def _tell_credits(tally: Tally, caller: Caller | None, entry: Entry) -> None:
-    if caller is not None and caller.prepaid and entry.charged and tally.enabled:
-        # A call for each: its row at once, for a sum that is known to be one.
-        user_id = tally.identity("user_id", caller.user_id)
-        tally.row(CreditUse, entry.provider, entry.model, user_id).record(entry.charged / UNITS_PER_USD)
+    if caller is not None and caller.prepaid and entry.charged:
+        credits = entry.charged / UNITS_PER_USD
+        tally.record_credits(credits, provider=entry.provider, model=entry.model, user_id=caller.user_id)
