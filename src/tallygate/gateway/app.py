@@ -46,7 +46,6 @@ class App:
             from tallygate.gateway.page import open_page
 
             self._page = open_page(settings, self.tally, self._parts.database)
-        if self._page is not None:
             self._parts.services.append(self._page)
         self._metrics_path = settings.metrics.endpoint if shown_here else None
 

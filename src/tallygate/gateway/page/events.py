@@ -17,8 +17,6 @@ RETRY: Final = b"retry: 2000\n\n"
 """Milliseconds until a page comes back whose connection ended."""
 SLOW_SECONDS: Final = 20.0
 """How long a viewer may take for one event; then it is dropped, and comes back for all figures."""
-
-
 TOLD_AT_ONCE: Final = 8
 """Viewers that are told before anything else gets its turn."""
 

@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 OFF = "metrics.enabled is off: nothing is counted, so there is nothing to show"
 
 
-def open_page(settings: Settings, tally: Tally, database: Database | None = None) -> Page | None:
-    """The live page; None where it is turned off. database: of accounts, where there are any."""
+def open_page(settings: Settings, tally: Tally, database: Database | None = None) -> Page:
+    """The live page. database: of accounts, where there are any."""
     configured = settings.dashboard
-    if not configured.enabled:
-        return None
     sessions = _sessions(settings)
     about = partial(
         _about,
